@@ -1,0 +1,38 @@
+package desired
+
+import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Key identifies an object whatever version of its API it is read in.
+type Key struct {
+	Group, Kind, Namespace, Name string
+}
+
+// KeyOf returns the key of an object.
+func KeyOf(object *unstructured.Unstructured) Key {
+	gvk := object.GroupVersionKind()
+	return Key{Group: gvk.Group, Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+}
+
+// GroupKind returns the key's API group and kind.
+func (k Key) GroupKind() schema.GroupKind { return schema.GroupKind{Group: k.Group, Kind: k.Kind} }
+
+// Object is one object as Flux would send it to the API server.
+type Object struct {
+	*unstructured.Unstructured
+	// File is the file of the artifact that declares the object, slash-separated and relative to the artifact's
+	// root; empty where kustomize cannot tell.
+	File string
+}
+
+// State is what Flux would apply for one owner at one revision. A State and its objects are immutable once built, so
+// any number of goroutines may read it.
+type State struct {
+	Owner    ownership.Owner
+	Revision string
+	Objects  []Object
+}

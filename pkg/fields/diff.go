@@ -1,0 +1,163 @@
+package fields
+
+import (
+	"sort"
+
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
+)
+
+// Change is one field that differs between two states of an object, at the leaf or at the smallest subtree that is
+// wholly present on one side and absent on the other.
+type Change struct {
+	Path fieldpath.Path
+	// Before and After are the JSON values; nil means absent.
+	Before, After any
+}
+
+// Diff lists the changes from before to after, ordered by path. Items of associative lists and sets are compared
+// item by item; where only their order differs, the list itself is the change. Everything that shape does not know
+// to be associative is compared as a whole.
+func Diff(before, after any, shape *Shape) []Change {
+	d := differ{}
+	d.value(nil, before, after, shape, false)
+	return d.changes
+}
+
+type differ struct {
+	changes []Change
+}
+
+func (d *differ) add(path fieldpath.Path, before, after any) {
+	d.changes = append(d.changes, Change{Path: path.Copy(), Before: before, After: after})
+}
+
+func (d *differ) value(path fieldpath.Path, before, after any, shape *Shape, atomic bool) {
+	switch {
+	case before == nil && after == nil:
+		return
+	case isList(before, after):
+		d.list(path, before, after, shape)
+		return
+	case before == nil || after == nil || atomic:
+		if !Equal(before, after) {
+			d.add(path, before, after)
+		}
+		return
+	}
+	b, bok := before.(map[string]any)
+	a, aok := after.(map[string]any)
+	if !bok || !aok {
+		if !Equal(before, after) {
+			d.add(path, before, after)
+		}
+		return
+	}
+	for _, name := range sortedKeys(b, a) {
+		element := fieldpath.FieldNameElement(name)
+		sub := shape.below(element)
+		d.value(append(path, element), b[name], a[name], sub, sub.atomicMap(shape, element))
+	}
+}
+
+// isList reports whether this is a list on one side and a list or nothing on the other.
+func isList(before, after any) bool {
+	_, b := before.([]any)
+	_, a := after.([]any)
+	return b && a || b && after == nil || a && before == nil
+}
+
+func (d *differ) list(path fieldpath.Path, before, after any, shape *Shape) {
+	b, _ := before.([]any)
+	a, _ := after.([]any)
+	kind, keys := shape.list()
+	bItems, bok := index(b, kind, keys)
+	aItems, aok := index(a, kind, keys)
+	if kind == atomicList || !bok || !aok || len(b) == 0 && len(a) == 0 {
+		if !Equal(before, after) {
+			d.add(path, before, after)
+		}
+		return
+	}
+	for _, item := range bItems.order {
+		sub := shape.item()
+		d.value(append(path, item), bItems.get(item), aItems.get(item), sub, false)
+	}
+	for _, item := range aItems.order {
+		if bItems.get(item) == nil {
+			d.add(append(path, item), nil, aItems.get(item))
+		}
+	}
+	if reordered(bItems, aItems) {
+		d.add(path, before, after)
+	}
+}
+
+// items are the items of one associative list or set, by the element that selects them.
+type items struct {
+	order []fieldpath.PathElement
+	byKey fieldpath.PathElementMap
+}
+
+func (i items) get(element fieldpath.PathElement) any {
+	v, _ := i.byKey.Get(element)
+	return v
+}
+
+// index returns false where the list cannot be told apart by its keys: an item lacks one, or two are the same.
+func index(list []any, kind listKind, keys []string) (items, bool) {
+	out := items{byKey: fieldpath.MakePathElementMap(len(list))}
+	for _, item := range list {
+		var element fieldpath.PathElement
+		if kind == associativeList {
+			var ok bool
+			if element, ok = keyElement(item, keys); !ok {
+				return items{}, false
+			}
+		} else {
+			element = fieldpath.ValueElement(value.NewValueInterface(item))
+		}
+		if out.get(element) != nil {
+			return items{}, false
+		}
+		out.byKey.Insert(element, item)
+		out.order = append(out.order, element)
+	}
+	return out, true
+}
+
+// reordered reports whether the items that both lists have stand in another order.
+func reordered(before, after items) bool {
+	var common []fieldpath.PathElement
+	for _, element := range before.order {
+		if after.get(element) != nil {
+			common = append(common, element)
+		}
+	}
+	i := 0
+	for _, element := range after.order {
+		if before.get(element) == nil {
+			continue
+		}
+		if !common[i].Equals(element) {
+			return true
+		}
+		i++
+	}
+	return false
+}
+
+func sortedKeys(maps ...map[string]any) []string {
+	seen := map[string]struct{}{}
+	for _, m := range maps {
+		for k := range m {
+			seen[k] = struct{}{}
+		}
+	}
+	keys := make([]string, 0, len(seen))
+	for k := range seen {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

@@ -1,0 +1,77 @@
+package fields
+
+import (
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// Remove returns root without the fields in set, and without the lists and maps that became empty by it; root itself
+// is left as it is. A list item or a map is removed whole where set has it as a member and keep holds nothing
+// below it. This is what a server-side apply does to the fields that its manager stops declaring while keep, the
+// union of the other managers' sets, stays.
+func Remove(root map[string]any, set, keep *fieldpath.Set) map[string]any {
+	out, _ := removeFrom(root, set, keep).(map[string]any)
+	if out == nil {
+		out = map[string]any{}
+	}
+	return out
+}
+
+func removeFrom(parent any, set, keep *fieldpath.Set) any {
+	switch p := parent.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(p))
+		for name, v := range p {
+			if left := removeElement(v, fieldpath.FieldNameElement(name), set, keep); left != nil {
+				out[name] = left
+			}
+		}
+		if len(out) == 0 && len(p) > 0 {
+			return nil
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(p))
+		for i, item := range p {
+			element, found := elementOf(item, i, set)
+			if !found {
+				out = append(out, item)
+				continue
+			}
+			if left := removeElement(item, element, set, keep); left != nil {
+				out = append(out, left)
+			}
+		}
+		if len(out) == 0 && len(p) > 0 {
+			return nil
+		}
+		return out
+	}
+	return parent
+}
+
+func removeElement(v any, element fieldpath.PathElement, set, keep *fieldpath.Set) any {
+	sub := set.WithPrefix(element)
+	kept := keep.WithPrefix(element)
+	if set.Members.Has(element) && !keep.Members.Has(element) && kept.Empty() {
+		return nil
+	}
+	if sub.Empty() {
+		return v
+	}
+	return removeFrom(v, sub, kept)
+}
+
+// elementOf finds the element of set that selects this list item.
+func elementOf(item any, index int, set *fieldpath.Set) (fieldpath.PathElement, bool) {
+	for element := range set.Members.All() {
+		if selects(element, item, index) {
+			return element, true
+		}
+	}
+	for element := range set.Children.All() {
+		if selects(element, item, index) {
+			return element, true
+		}
+	}
+	return fieldpath.PathElement{}, false
+}

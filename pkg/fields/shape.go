@@ -1,0 +1,118 @@
+package fields
+
+import (
+	"sort"
+
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// Shape knows which lists of an object are associative and which are sets. The API server writes this into
+// managedFields: items of an associative list as `k:{…}`, items of a set as `v:…`, atomic lists and maps as leaves.
+// A list that no manager's set enters is atomic to a Shape. The zero Shape and nil know no list at all.
+type Shape struct {
+	sets []*fieldpath.Set
+}
+
+// NewShape learns from the field sets of all managers of an object, nil sets are passed over.
+func NewShape(sets ...*fieldpath.Set) *Shape {
+	s := &Shape{}
+	for _, set := range sets {
+		if set != nil {
+			s.sets = append(s.sets, set)
+		}
+	}
+	return s
+}
+
+// below returns the Shape of what element selects.
+func (s *Shape) below(element fieldpath.PathElement) *Shape {
+	if s == nil {
+		return nil
+	}
+	var sets []*fieldpath.Set
+	for _, set := range s.sets {
+		if sub, ok := set.Children.Get(element); ok {
+			sets = append(sets, sub)
+		}
+	}
+	if sets == nil {
+		return nil
+	}
+	return &Shape{sets: sets}
+}
+
+// item returns the Shape of one item of an associative list: what is known of any item holds for all of them.
+func (s *Shape) item() *Shape {
+	if s == nil {
+		return nil
+	}
+	out := &Shape{}
+	for _, set := range s.sets {
+		for element := range set.Children.All() {
+			if element.Key == nil {
+				continue
+			}
+			if sub, ok := set.Children.Get(element); ok {
+				out.sets = append(out.sets, sub)
+			}
+		}
+	}
+	return out
+}
+
+type listKind int
+
+const (
+	atomicList listKind = iota
+	associativeList
+	setList
+)
+
+// list says what kind of list this is, and the key fields of an associative one.
+func (s *Shape) list() (listKind, []string) {
+	if s == nil {
+		return atomicList, nil
+	}
+	for _, set := range s.sets {
+		for element := range set.Members.All() {
+			if kind, keys := elementKind(element); kind != atomicList {
+				return kind, keys
+			}
+		}
+		for element := range set.Children.All() {
+			if kind, keys := elementKind(element); kind != atomicList {
+				return kind, keys
+			}
+		}
+	}
+	return atomicList, nil
+}
+
+func elementKind(element fieldpath.PathElement) (listKind, []string) {
+	switch {
+	case element.Key != nil:
+		keys := make([]string, 0, len(*element.Key))
+		for _, field := range *element.Key {
+			keys = append(keys, field.Name)
+		}
+		sort.Strings(keys)
+		return associativeList, keys
+	case element.Value != nil:
+		return setList, nil
+	}
+	return atomicList, nil
+}
+
+// atomicMap reports whether a map here is known to be written as a whole: some manager owns it as a leaf and
+// no manager owns anything inside it.
+func (s *Shape) atomicMap(parent *Shape, element fieldpath.PathElement) bool {
+	if s != nil || parent == nil {
+		return false
+	}
+	for _, set := range parent.sets {
+		if set.Members.Has(element) {
+			return true
+		}
+	}
+	return false
+}

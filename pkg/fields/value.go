@@ -1,0 +1,169 @@
+package fields
+
+import (
+	"encoding/json"
+	"math"
+
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
+)
+
+// Get returns the value at path below root, and whether there is one.
+// Values are shared with root; callers must not change them.
+func Get(root any, path fieldpath.Path) (any, bool) {
+	current := root
+	for _, element := range path {
+		next, _ := child(current, element)
+		if next == nil {
+			return nil, false
+		}
+		current = next
+	}
+	return current, current != nil
+}
+
+// child returns the value that element selects in parent and, for list items, its index.
+func child(parent any, element fieldpath.PathElement) (any, int) {
+	switch p := parent.(type) {
+	case map[string]any:
+		if element.FieldName == nil {
+			return nil, -1
+		}
+		return p[*element.FieldName], -1
+	case []any:
+		for i, item := range p {
+			if selects(element, item, i) {
+				return item, i
+			}
+		}
+	}
+	return nil, -1
+}
+
+func selects(element fieldpath.PathElement, item any, index int) bool {
+	switch {
+	case element.Key != nil:
+		m, ok := item.(map[string]any)
+		if !ok {
+			return false
+		}
+		for _, key := range *element.Key {
+			if !Equal(m[key.Name], key.Value.Unstructured()) {
+				return false
+			}
+		}
+		return true
+	case element.Value != nil:
+		return Equal(item, (*element.Value).Unstructured())
+	case element.Index != nil:
+		return index == *element.Index
+	}
+	return false
+}
+
+// Equal reports whether two JSON values are the same. Numbers are compared by value, whatever their Go type;
+// null equals an absent value.
+func Equal(a, b any) bool {
+	switch x := a.(type) {
+	case nil:
+		return b == nil
+	case map[string]any:
+		y, ok := b.(map[string]any)
+		return ok && equalMaps(x, y)
+	case []any:
+		y, ok := b.([]any)
+		if !ok || len(x) != len(y) {
+			return false
+		}
+		for i := range x {
+			if !Equal(x[i], y[i]) {
+				return false
+			}
+		}
+		return true
+	case string:
+		y, ok := b.(string)
+		return ok && x == y
+	case bool:
+		y, ok := b.(bool)
+		return ok && x == y
+	}
+	return equalNumbers(a, b)
+}
+
+func equalMaps(a, b map[string]any) bool {
+	for k, v := range a {
+		if !Equal(v, b[k]) {
+			return false
+		}
+	}
+	for k, v := range b {
+		if _, ok := a[k]; !ok && v != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func equalNumbers(a, b any) bool {
+	if ai, ok := integer(a); ok {
+		if bi, ok := integer(b); ok {
+			return ai == bi
+		}
+	}
+	af, aok := float(a)
+	bf, bok := float(b)
+	return aok && bok && af == bf
+}
+
+// integer returns v as an int64; whole floats count, because YAML and JSON decoders disagree about 1.0.
+func integer(v any) (int64, bool) {
+	switch n := v.(type) {
+	case int64:
+		return n, true
+	case int:
+		return int64(n), true
+	case int32:
+		return int64(n), true
+	case float64:
+		if n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+			return int64(n), true
+		}
+	case json.Number:
+		i, err := n.Int64()
+		return i, err == nil
+	}
+	return 0, false
+}
+
+func float(v any) (float64, bool) {
+	if i, ok := integer(v); ok {
+		return float64(i), true
+	}
+	switch n := v.(type) {
+	case float64:
+		return n, true
+	case json.Number:
+		f, err := n.Float64()
+		return f, err == nil
+	}
+	return 0, false
+}
+
+// keyElement returns the path element that selects item by the named keys, false where item lacks one of them.
+func keyElement(item any, keys []string) (fieldpath.PathElement, bool) {
+	m, ok := item.(map[string]any)
+	if !ok {
+		return fieldpath.PathElement{}, false
+	}
+	list := make(value.FieldList, 0, len(keys))
+	for _, key := range keys {
+		v, ok := m[key]
+		if !ok {
+			return fieldpath.PathElement{}, false
+		}
+		list = append(list, value.Field{Name: key, Value: value.NewValueInterface(v)})
+	}
+	list.Sort()
+	return fieldpath.PathElement{Key: &list}, true
+}

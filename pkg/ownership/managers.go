@@ -1,0 +1,123 @@
+package ownership
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+)
+
+// Manager is one decoded managedFields entry.
+type Manager struct {
+	Name        string
+	Operation   metav1.ManagedFieldsOperationType
+	Subresource string
+	// Time is when the entry's set of fields or one of its values last changed; zero where the server keeps none.
+	Time   time.Time
+	Fields *fieldpath.Set
+}
+
+// Managers decodes an object's managedFields, in the object's order. Entries without fields get an empty set.
+// An entry that cannot be decoded is an error; the API server never stores one.
+func Managers(object metav1.Object) ([]Manager, error) {
+	entries := object.GetManagedFields()
+	out := make([]Manager, 0, len(entries))
+	for _, entry := range entries {
+		m := Manager{Name: entry.Manager, Operation: entry.Operation, Subresource: entry.Subresource, Fields: fieldpath.NewSet()}
+		if entry.Time != nil {
+			m.Time = entry.Time.Time
+		}
+		if entry.FieldsV1 != nil {
+			if err := m.Fields.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err != nil {
+				return nil, fmt.Errorf("managedFields entry of %q: %w", entry.Manager, err)
+			}
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// Shape learns from the fields of all managers which lists are associative.
+func Shape(managers ...[]Manager) *fields.Shape {
+	var sets []*fieldpath.Set
+	for _, list := range managers {
+		for _, m := range list {
+			sets = append(sets, m.Fields)
+		}
+	}
+	return fields.NewShape(sets...)
+}
+
+// Declared returns the fields that the owner's controller declared in its applied entry, and whether there is one.
+// A field that somebody else changed with an update has left this set although git still declares it.
+func Declared(managers []Manager, kind Kind) (*fieldpath.Set, bool) {
+	for _, m := range managers {
+		if m.applied(kind.Manager()) {
+			return m.Fields, true
+		}
+	}
+	return fieldpath.NewSet(), false
+}
+
+func (m Manager) applied(name string) bool {
+	return m.Name == name && m.Operation == metav1.ManagedFieldsOperationApply && m.Subresource == ""
+}
+
+// Last returns the manager other than kind's own whose entry holds path or something below it and changed last,
+// and whether there is one.
+func Last(managers []Manager, kind Kind, path fieldpath.Path) (Manager, bool) {
+	var last Manager
+	found := false
+	for _, m := range managers {
+		if m.applied(kind.Manager()) || !Holds(m.Fields, path) {
+			continue
+		}
+		if !found || m.Time.After(last.Time) {
+			last, found = m, true
+		}
+	}
+	return last, found
+}
+
+// Holds reports whether set has path, something below it, or an atomic field above it.
+func Holds(set *fieldpath.Set, path fieldpath.Path) bool {
+	for i, element := range path {
+		if set.Members.Has(element) {
+			if i == len(path)-1 {
+				return true
+			}
+			if _, deeper := set.Children.Get(element); !deeper {
+				return true
+			}
+		}
+		sub, ok := set.Children.Get(element)
+		if !ok {
+			return false
+		}
+		set = sub
+	}
+	return !set.Empty()
+}
+
+// clusterManagers write fields that belong to nobody's desired state: defaults, revisions, allocations.
+var clusterManagers = []string{
+	"kube-controller-manager", "kube-scheduler", "kube-apiserver", "kubelet", "cloud-controller-manager",
+	"cainjector", "cert-manager", "gitops-drift",
+	KustomizeManager, HelmManager, "source-controller", "image-automation-controller",
+}
+
+// ClusterController reports whether a manager is a controller of Kubernetes or Flux, judged by its name. The name is
+// the client's word: use this to leave noise out of a report, never to let a write pass.
+func ClusterController(manager string) bool {
+	for _, prefix := range clusterManagers {
+		if strings.HasPrefix(manager, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,100 @@
+package ownership
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Kind is the kind of a Flux object that owns others.
+type Kind string
+
+// The kinds of owner.
+const (
+	Kustomization Kind = "Kustomization"
+	HelmRelease   Kind = "HelmRelease"
+)
+
+// The API groups of Flux, which prefix its labels and annotations, and the field managers of its controllers.
+const (
+	KustomizeGroup   = "kustomize.toolkit.fluxcd.io"
+	HelmGroup        = "helm.toolkit.fluxcd.io"
+	KustomizeManager = "kustomize-controller"
+	HelmManager      = "helm-controller"
+)
+
+// Group returns the API group of this kind.
+func (k Kind) Group() string {
+	if k == HelmRelease {
+		return HelmGroup
+	}
+	return KustomizeGroup
+}
+
+// Manager returns the field manager with which Flux applies what this kind of owner declares.
+func (k Kind) Manager() string {
+	if k == HelmRelease {
+		return HelmManager
+	}
+	return KustomizeManager
+}
+
+// Owner names the Kustomization or HelmRelease that manages an object.
+type Owner struct {
+	Kind      Kind
+	Namespace string
+	Name      string
+}
+
+// String returns Kind/namespace/name, the form that users write on the command line and in policies.
+func (o Owner) String() string { return fmt.Sprintf("%s/%s/%s", o.Kind, o.Namespace, o.Name) }
+
+// NameLabel is the label that carries the owner's name.
+func (k Kind) NameLabel() string { return k.Group() + "/name" }
+
+// NamespaceLabel is the label that carries the owner's namespace.
+func (k Kind) NamespaceLabel() string { return k.Group() + "/namespace" }
+
+// ParseOwner reads Kind/namespace/name; the kind's short names ks and hr and any case are accepted.
+func ParseOwner(s string) (Owner, error) {
+	parts := strings.Split(s, "/")
+	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
+		return Owner{}, fmt.Errorf("%q is not an owner: write Kustomization/NAMESPACE/NAME", s)
+	}
+	switch strings.ToLower(parts[0]) {
+	case "kustomization", "kustomizations", "ks":
+		return Owner{Kustomization, parts[1], parts[2]}, nil
+	case "helmrelease", "helmreleases", "hr":
+		return Owner{HelmRelease, parts[1], parts[2]}, nil
+	}
+	return Owner{}, fmt.Errorf("%q is not an owner: its kind must be Kustomization or HelmRelease", s)
+}
+
+// Claimed returns the owner that the object's labels name, and whether they name one. A claim is no proof: see Proven.
+func Claimed(object metav1.Object) (Owner, bool) {
+	labels := object.GetLabels()
+	for _, kind := range []Kind{Kustomization, HelmRelease} {
+		owner := Owner{Kind: kind, Namespace: labels[kind.NamespaceLabel()], Name: labels[kind.NameLabel()]}
+		if owner.Name != "" && owner.Namespace != "" {
+			return owner, true
+		}
+	}
+	return Owner{}, false
+}
+
+// Proven returns the owner that the labels claim if the object's managedFields show that this owner's controller
+// wrote it. It is false for objects that only copied the labels and for objects whose managedFields were wiped:
+// for those, ask the owner's inventory.
+func Proven(object metav1.Object) (Owner, bool) {
+	owner, ok := Claimed(object)
+	if !ok {
+		return Owner{}, false
+	}
+	for _, entry := range object.GetManagedFields() {
+		if entry.Manager == owner.Kind.Manager() && entry.Subresource == "" {
+			return owner, true
+		}
+	}
+	return Owner{}, false
+}
