@@ -27,6 +27,8 @@ type Object struct {
 	// File is the file of the artifact that declares the object, slash-separated and relative to the artifact's
 	// root; empty where kustomize cannot tell.
 	File string
+	// Encrypted says that the object's values are encrypted with SOPS, so that they are not what Flux applies.
+	Encrypted bool
 }
 
 // State is what Flux would apply for one owner at one revision. A State and its objects are immutable once built, so

@@ -1,0 +1,178 @@
+package desired
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	securejoin "github.com/cyphar/filepath-securejoin"
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/kustomize"
+	"github.com/fluxcd/pkg/ssa"
+	"github.com/fluxcd/pkg/ssa/normalize"
+	ssautil "github.com/fluxcd/pkg/ssa/utils"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/kustomize/api/resmap"
+
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Builder builds what Flux applied for a Kustomization. It may be used concurrently; kustomize itself runs one build
+// at a time in a process.
+type Builder struct {
+	client  client.Client
+	fetcher Fetcher
+}
+
+// NewBuilder returns a Builder that reads sources and substitution variables with reader and artifacts with fetcher.
+func NewBuilder(reader client.Client, fetcher Fetcher) *Builder {
+	return &Builder{client: reader, fetcher: fetcher}
+}
+
+// ErrElsewhere is returned for a Kustomization whose spec.kubeConfig applies it to another cluster.
+var ErrElsewhere = errors.New("it is applied to another cluster (spec.kubeConfig); ask for drift there")
+
+// RevisionError says that the desired state that Flux applied cannot be fetched any more, or not yet.
+type RevisionError struct {
+	// Applied is the revision that Flux applied last, empty if none; Available is what the source offers.
+	Applied, Available string
+}
+
+// Error implements error.
+func (e *RevisionError) Error() string {
+	if e.Applied == "" {
+		return fmt.Sprintf("Flux has not applied any revision yet; the source offers %s", e.Available)
+	}
+	return fmt.Sprintf("Flux last applied %s, but the source now offers %s", e.Applied, e.Available)
+}
+
+// Build returns the state that Flux last applied for ks: the artifact of its source, which must still be the revision
+// in ks.Status.LastAppliedRevision (else a *RevisionError), built with the present spec and variables. Everything
+// that it writes to disk is gone when it returns. Remote bases are refused, as is whatever kustomize-controller refuses.
+func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (state *State, err error) {
+	if ks.Spec.KubeConfig != nil {
+		return nil, ErrElsewhere
+	}
+	artifact, err := b.artifact(ctx, ks)
+	if err != nil {
+		return nil, err
+	}
+	if artifact.Revision != ks.Status.LastAppliedRevision {
+		return nil, &RevisionError{Applied: ks.Status.LastAppliedRevision, Available: artifact.Revision}
+	}
+	root, err := os.MkdirTemp("", "gitops-drift-build-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
+	if err := b.fetcher.Fetch(ctx, artifact, root); err != nil {
+		return nil, fmt.Errorf("the artifact of %s cannot be fetched: %w", sourceName(ks), err)
+	}
+	objects, err := b.render(ctx, ks, root)
+	if err != nil {
+		return nil, err
+	}
+	owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
+	return &State{Owner: owner, Revision: artifact.Revision, Objects: objects}, nil
+}
+
+// render follows kustomize-controller 1.9: generate, build, substitute, label, normalise.
+func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, root string) ([]Object, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ks)
+	if err != nil {
+		return nil, err
+	}
+	spec := unstructured.Unstructured{Object: content}
+	dir, err := securejoin.SecureJoin(root, ks.Spec.Path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("spec.path %q is not in the artifact", ks.Spec.Path)
+	}
+	ownOrigins, err := generate(root, dir, spec)
+	if err != nil {
+		return nil, err
+	}
+	resources, err := kustomize.SecureBuild(root, dir, false)
+	if err != nil {
+		return nil, fmt.Errorf("kustomize build of %q failed: %w", ks.Spec.Path, err)
+	}
+	files, err := takeOrigins(resources, root, dir, ownOrigins)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.substitute(ctx, ks, spec, resources); err != nil {
+		return nil, err
+	}
+	manifests, err := resources.AsYaml()
+	if err != nil {
+		return nil, err
+	}
+	rendered, err := ssautil.ReadObjects(bytes.NewReader(manifests))
+	if err != nil {
+		return nil, err
+	}
+	ssa.NewResourceManager(b.client, nil, ssa.Owner{Field: ownership.KustomizeManager, Group: ownership.KustomizeGroup}).
+		SetOwnerLabels(rendered, ks.Name, ks.Namespace)
+	if err := normalize.UnstructuredList(rendered); err != nil {
+		return nil, err
+	}
+	if common := ks.Spec.CommonMetadata; common != nil {
+		ssautil.SetCommonMetadata(rendered, common.Labels, common.Annotations)
+	}
+	objects := make([]Object, 0, len(rendered))
+	for _, object := range rendered {
+		file := files[KeyOf(object)]
+		ssautil.RemoveCABundleFromCRD(object)
+		if err := b.scope(object); err != nil {
+			return nil, err
+		}
+		objects = append(objects, Object{Unstructured: object, File: file, Encrypted: encrypted(object)})
+	}
+	return objects, nil
+}
+
+// substitute runs the post-build substitution; variables that are missing are an error, kustomize-controller's default
+// since 1.9.
+func (b *Builder) substitute(ctx context.Context, ks *kustomizev1.Kustomization, spec unstructured.Unstructured, resources resmap.ResMap) error {
+	if ks.Spec.PostBuild == nil {
+		return nil
+	}
+	always := ks.GetSubstituteStrategy() == kustomizev1.SubstituteStrategyAlways
+	for _, resource := range resources.Resources() {
+		out, err := kustomize.SubstituteVariables(ctx, b.client, spec, resource,
+			kustomize.SubstituteWithStrict(true), kustomize.SubstituteWithAlways(always))
+		if err != nil {
+			return fmt.Errorf("post-build substitution in %s %q failed: %w", resource.GetKind(), resource.GetName(), err)
+		}
+		if out == nil {
+			continue
+		}
+		if _, err := resources.Replace(resource); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scope removes the namespace that kustomize may have set on an object of a cluster-scoped kind; the API server drops
+// it too. A kind that is not installed is left as it is.
+func (b *Builder) scope(object *unstructured.Unstructured) error {
+	gvk := object.GroupVersionKind()
+	mapping, err := b.client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	switch {
+	case apimeta.IsNoMatchError(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look up the scope of %s: %w", gvk.Kind, err)
+	case mapping.Scope.Name() == apimeta.RESTScopeNameRoot:
+		object.SetNamespace("")
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package desired
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/fluxcd/pkg/kustomize"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
+	kustypes "sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/yaml"
+)
+
+// generate writes the kustomization.yaml that merges the Flux spec into the path's own, with kustomize's origin
+// annotations switched on. It reports whether they were on already, so that they belong to the desired state.
+func generate(root, dir string, spec unstructured.Unstructured) (ownOrigins bool, err error) {
+	manifest, file, _, err := kustomize.NewGenerator(root, spec).GenerateManifest(dir)
+	if err != nil {
+		return false, fmt.Errorf("the kustomization.yaml cannot be generated: %w", err)
+	}
+	var content kustypes.Kustomization
+	if err := yaml.Unmarshal(manifest, &content); err != nil {
+		return false, err
+	}
+	if slices.Contains(content.BuildMetadata, kustypes.OriginAnnotations) {
+		return true, os.WriteFile(file, manifest, 0o600)
+	}
+	content.BuildMetadata = append(content.BuildMetadata, kustypes.OriginAnnotations)
+	if manifest, err = yaml.Marshal(content); err != nil {
+		return false, err
+	}
+	return false, os.WriteFile(file, manifest, 0o600)
+}
+
+// takeOrigins returns the file that each resource comes from, relative to root, and takes the origin annotations off
+// again unless keep says that they are part of the desired state.
+func takeOrigins(resources resmap.ResMap, root, dir string, keep bool) (map[Key]string, error) {
+	files := map[Key]string{}
+	base, err := filepath.Rel(root, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range resources.Resources() {
+		origin, err := r.GetOrigin()
+		if err != nil {
+			return nil, err
+		}
+		gvk := r.GetGvk()
+		key := Key{Group: gvk.Group, Kind: gvk.Kind, Namespace: r.GetNamespace(), Name: r.GetName()}
+		if file := originFile(origin); file != "" {
+			files[key] = filepath.ToSlash(filepath.Join(base, file))
+		}
+		if keep {
+			continue
+		}
+		if err := r.SetOrigin(nil); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// originFile is the manifest of a resource, or the kustomization.yaml whose generator made it; empty where the
+// resource comes from another repository.
+func originFile(origin *resource.Origin) string {
+	switch {
+	case origin == nil || origin.Repo != "":
+		return ""
+	case origin.Path != "":
+		return origin.Path
+	}
+	return origin.ConfiguredIn
+}
