@@ -1,0 +1,232 @@
+package drift
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fluxcd/pkg/ssa"
+	"github.com/fluxcd/pkg/ssa/jsondiff"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Policy is how an owner lets Flux treat its objects.
+type Policy struct {
+	// Suspended owners hold Flux off all their objects.
+	Suspended bool
+	// Ignore are the fields that spec.ignore leaves alone.
+	Ignore []jsondiff.IgnoreRule
+	// Takeover are the managers that Flux takes over from; see ownership.Takeover.
+	Takeover []ssa.FieldManager
+}
+
+// Checker compares single objects. It may be used concurrently.
+type Checker struct {
+	client client.Client
+}
+
+// NewChecker returns a Checker that makes its dry-runs with the rights of c.
+func NewChecker(c client.Client) *Checker { return &Checker{client: c} }
+
+// attempts bounds how often an object is read again because it changed between two dry-runs.
+const attempts = 4
+
+// Check compares one desired object with the live one, nil if there is none. An error means that the object could
+// not be proven equal or different; findings that are returned with an error hold nevertheless.
+func (c *Checker) Check(ctx context.Context, state *desired.State, want desired.Object, live *unstructured.Unstructured, policy Policy) ([]Finding, error) {
+	var found []Finding
+	var err error
+	for range attempts {
+		found, err = c.check(ctx, want, live, policy)
+		if !apierrors.IsConflict(err) {
+			break
+		}
+		fresh := &unstructured.Unstructured{}
+		fresh.SetGroupVersionKind(want.GroupVersionKind())
+		if err := c.client.Get(ctx, types.NamespacedName{Namespace: want.GetNamespace(), Name: want.GetName()}, fresh); err != nil {
+			return nil, err
+		}
+		live = fresh
+	}
+	for i := range found {
+		found[i].Owner, found[i].Revision, found[i].File = state.Owner, state.Revision, want.File
+	}
+	return found, err
+}
+
+func (c *Checker) check(ctx context.Context, want desired.Object, live *unstructured.Unstructured, policy Policy) ([]Finding, error) {
+	holder := holder(want.Unstructured, live, policy)
+	if live == nil {
+		return hold([]Finding{{Object: objectOf(want.Unstructured), Kind: Missing, Verdict: Reverts}}, holder), nil
+	}
+	if want.Encrypted {
+		return nil, fmt.Errorf("its values are encrypted with SOPS, so they were not compared")
+	}
+	managers, err := ownership.Managers(live)
+	if err != nil {
+		return nil, err
+	}
+	p := predictor{client: c.client, takeover: policy.Takeover}
+	var found []Finding
+	next := live
+	if !settled(want.Unstructured, live, managers, policy.Takeover) {
+		if next, err = p.next(ctx, want.Unstructured, live); err != nil {
+			return nil, explain(err)
+		}
+		if found, err = reverted(want.Unstructured, live, next, managers, policy); err != nil {
+			return nil, err
+		}
+	}
+	added, err := c.persisting(ctx, p, live, next, managers, policy)
+	if err != nil {
+		return nil, explain(err)
+	}
+	return hold(append(found, added...), holder), nil
+}
+
+// reverted are the differences between the live object and what Flux would make of it.
+func reverted(want, live, next *unstructured.Unstructured, managers []ownership.Manager, policy Policy) ([]Finding, error) {
+	after, err := ownership.Managers(next)
+	if err != nil {
+		return nil, err
+	}
+	shape := ownership.Shape(managers, after)
+	changes := diff(live, next, shape)
+	seen, err := visible(live, next, shape, policy.Ignore)
+	if err != nil {
+		return nil, err
+	}
+	var found []Finding
+	for _, change := range changes {
+		f := newFinding(live, change.Path, change.Before, change.After)
+		f.Owner.Kind = ownership.Kustomization
+		f.attribute(managers)
+		if !seen.Has(change.Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
+			f.Verdict = Persists
+		}
+		found = append(found, f)
+	}
+	return found, nil
+}
+
+// visible are the paths of the changes that the owner's ignore rules leave for Flux to see.
+func visible(live, next *unstructured.Unstructured, shape *fields.Shape, rules []jsondiff.IgnoreRule) (*fieldpath.Set, error) {
+	if len(rules) > 0 {
+		compiled, err := jsondiff.CompileIgnoreRules(rules)
+		if err != nil {
+			return nil, err
+		}
+		live, next = live.DeepCopy(), next.DeepCopy()
+		for selector, paths := range compiled {
+			if !selector.MatchUnstructured(next) {
+				continue
+			}
+			patch := jsondiff.GenerateRemovePatch(paths...)
+			for _, object := range []*unstructured.Unstructured{live, next} {
+				if err := jsondiff.ApplyPatchToUnstructured(object, patch); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	seen := fieldpath.NewSet()
+	for _, change := range diff(live, next, shape) {
+		seen.Insert(change.Path)
+	}
+	return seen, nil
+}
+
+// persisting are the fields that somebody added and that Flux's next apply leaves in place.
+func (c *Checker) persisting(ctx context.Context, p predictor, live, next *unstructured.Unstructured, managers []ownership.Manager, policy Policy) ([]Finding, error) {
+	foreign, keep := fieldpath.NewSet(), fieldpath.NewSet()
+	for _, m := range managers {
+		switch {
+		case m.TakenOver(policy.Takeover):
+		case ownership.ClusterController(m.Name):
+			keep = keep.Union(m.Fields)
+		default:
+			foreign = foreign.Union(m.Fields)
+		}
+	}
+	if foreign.Empty() {
+		return nil, nil
+	}
+	after, err := ownership.Managers(next)
+	if err != nil {
+		return nil, err
+	}
+	declared, _ := ownership.Declared(after, ownership.Kustomization)
+	keep = keep.Union(declared)
+	foreign = foreign.Difference(keep)
+	if foreign.Empty() {
+		return nil, nil
+	}
+	bare, err := p.without(ctx, live, foreign, keep)
+	if err != nil {
+		return nil, err
+	}
+	shape := ownership.Shape(managers, after)
+	var found []Finding
+	for _, change := range diff(live, bare, shape) {
+		// What Flux changes is a finding already, with the other verdict.
+		if v, ok := fields.Get(next.Object, change.Path); !ok || !fields.Equal(v, change.Before) {
+			continue
+		}
+		f := newFinding(live, change.Path, change.Before, nil)
+		f.Owner.Kind = ownership.Kustomization
+		f.attribute(managers)
+		f.Verdict = Persists
+		found = append(found, f)
+	}
+	return found, nil
+}
+
+// holder says what holds Flux off an object, empty if nothing does.
+func holder(want, live *unstructured.Unstructured, policy Policy) string {
+	if policy.Suspended {
+		return "the Kustomization is suspended"
+	}
+	if optOut, ok := ownership.OptOut(want); ok {
+		return "git says " + optOut
+	}
+	if live == nil {
+		return ""
+	}
+	if optOut, ok := ownership.OptOut(live); ok {
+		return "the object says " + optOut
+	}
+	return ""
+}
+
+// hold turns verdicts into Held where Flux would act but for holder.
+func hold(found []Finding, holder string) []Finding {
+	if holder == "" {
+		return found
+	}
+	for i := range found {
+		if found[i].Verdict == Reverts {
+			found[i].Verdict, found[i].Holder = Held, holder
+		}
+	}
+	return found
+}
+
+// explain says what a refused dry-run means for the person who asked.
+func explain(err error) error {
+	switch {
+	case apierrors.IsConflict(err):
+		return err
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("it differs from git as written, and proving more needs the right to patch and update it by dry-run: %w", err)
+	case apierrors.IsInvalid(err):
+		return fmt.Errorf("the API server refuses what Flux would apply: %w", err)
+	}
+	return err
+}

@@ -1,0 +1,116 @@
+package drift
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/pkg/redact"
+)
+
+// Kind says in what way a field or an object differs from git.
+type Kind string
+
+// The kinds of finding.
+const (
+	Changed Kind = "Changed"
+	Removed Kind = "Removed"
+	Added   Kind = "Added"
+	// Missing is an object that Flux applied and that is not in the cluster.
+	Missing Kind = "Missing"
+)
+
+// Verdict says what Flux will do about a finding.
+type Verdict string
+
+// The verdicts.
+const (
+	// Reverts: Flux's next apply undoes it.
+	Reverts Verdict = "Reverts"
+	// Persists: Flux does not see it and never undoes it.
+	Persists Verdict = "Persists"
+	// Held: it stays while something holds Flux off; Finding.Holder says what.
+	Held Verdict = "Held"
+)
+
+// Object names an object of a cluster.
+type Object struct {
+	schema.GroupVersionKind
+	Namespace, Name string
+}
+
+func objectOf(u *unstructured.Unstructured) Object {
+	return Object{GroupVersionKind: u.GroupVersionKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
+}
+
+// Finding is one difference between git and the cluster.
+type Finding struct {
+	Object Object
+	Owner  ownership.Owner
+	// Revision is the revision of the owner's source that Desired comes from.
+	Revision string
+	Kind     Kind
+	// Path is nil for a missing object.
+	Path fieldpath.Path
+	// Desired and Live are JSON values; nil means absent. Values of Secrets are masked.
+	Desired, Live any
+	// Manager is the field manager that wrote the live value, empty where nobody knows. It is what the client
+	// called itself. Subresource is set if it wrote through one. Time is when it last changed any of its fields.
+	Manager, Subresource string
+	Time                 time.Time
+	Verdict              Verdict
+	// Holder is what holds Flux off, for Held.
+	Holder string
+	// File is the file in git that declares the object; empty where it is not known.
+	File string
+}
+
+// newFinding is the finding for one change from the live state to what Flux would make of it.
+func newFinding(live *unstructured.Unstructured, path fieldpath.Path, liveValue, desiredValue any) Finding {
+	f := Finding{Object: objectOf(live), Path: path, Kind: Changed, Verdict: Reverts}
+	switch {
+	case liveValue == nil:
+		f.Kind = Removed
+	case desiredValue == nil:
+		f.Kind = Added
+	}
+	f.Desired, f.Live = redact.Change(f.Object.GroupKind(), path, desiredValue, liveValue)
+	return f
+}
+
+// attribute names the manager that wrote what is live. A removed field has no manager left, so nobody is named.
+func (f *Finding) attribute(managers []ownership.Manager) {
+	if f.Kind == Removed {
+		return
+	}
+	if m, ok := ownership.Last(managers, f.Owner.Kind, f.Path); ok {
+		f.Manager, f.Subresource, f.Time = m.Name, m.Subresource, m.Time
+	}
+}
+
+// compared is the part of an object that desired state speaks of: all but status and what the API server keeps.
+func compared(object *unstructured.Unstructured) map[string]any {
+	out := make(map[string]any, len(object.Object))
+	for k, v := range object.Object {
+		if k != "status" {
+			out[k] = v
+		}
+	}
+	metadata, _ := out["metadata"].(map[string]any)
+	kept := map[string]any{}
+	for _, field := range []string{"labels", "annotations", "finalizers", "ownerReferences"} {
+		if v, ok := metadata[field]; ok {
+			kept[field] = v
+		}
+	}
+	out["metadata"] = kept
+	return out
+}
+
+func diff(live, next *unstructured.Unstructured, shape *fields.Shape) []fields.Change {
+	return fields.Diff(compared(live), compared(next), shape)
+}

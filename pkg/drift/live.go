@@ -1,0 +1,94 @@
+package drift
+
+import (
+	"context"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// pageSize is how many objects one LIST call asks for; kubectl uses the same.
+const pageSize = 500
+
+// liveObjects reads the objects of a cluster: all labelled objects of a kind with one LIST the first time that the kind is
+// asked for, others one by one.
+type liveObjects struct {
+	client client.Client
+	mu     sync.Mutex
+	kinds  map[schema.GroupVersionKind]*kindList
+}
+
+type kindList struct {
+	once    sync.Once
+	objects map[desired.Key]*unstructured.Unstructured
+	err     error
+}
+
+// get returns the live object, nil if there is none.
+func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	kind := l.kind(want.GroupVersionKind())
+	kind.once.Do(func() { kind.objects, kind.err = l.list(ctx, want.GroupVersionKind()) })
+	if apimeta.IsNoMatchError(kind.err) {
+		// The kind itself is gone, with all its objects.
+		return nil, nil
+	}
+	if kind.err != nil && !apierrors.IsForbidden(kind.err) {
+		return nil, kind.err
+	}
+	if object, ok := kind.objects[desired.KeyOf(want)]; ok {
+		return object, nil
+	}
+	// An object that lost its labels is not missing; and who may not list a kind may still read single objects.
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(want.GroupVersionKind())
+	err := l.client.Get(ctx, client.ObjectKeyFromObject(want), object)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return object, nil
+}
+
+func (l *liveObjects) kind(gvk schema.GroupVersionKind) *kindList {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kinds == nil {
+		l.kinds = map[schema.GroupVersionKind]*kindList{}
+	}
+	if l.kinds[gvk] == nil {
+		l.kinds[gvk] = &kindList{}
+	}
+	return l.kinds[gvk]
+}
+
+func (l *liveObjects) list(ctx context.Context, gvk schema.GroupVersionKind) (map[desired.Key]*unstructured.Unstructured, error) {
+	objects := map[desired.Key]*unstructured.Unstructured{}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+	for {
+		err := l.client.List(ctx, list,
+			client.HasLabels{ownership.Kustomization.NameLabel()}, client.Limit(pageSize), client.Continue(list.GetContinue()))
+		if apierrors.IsResourceExpired(err) {
+			return l.list(ctx, gvk)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			object := &list.Items[i]
+			objects[desired.KeyOf(object)] = object
+		}
+		if list.GetContinue() == "" {
+			return objects, nil
+		}
+	}
+}

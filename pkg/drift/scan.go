@@ -1,0 +1,194 @@
+package drift
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/ssa/jsondiff"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Result is what a scan of one cluster found out, owner by owner in the order of their names.
+type Result struct {
+	Owners []OwnerResult
+}
+
+// OwnerResult is what a scan found out about one owner.
+type OwnerResult struct {
+	Owner ownership.Owner
+	// Revision is what Flux last applied, empty if nothing yet.
+	Revision string
+	// Reconciled is when Flux's Ready condition last changed or the last reconciliation ended, zero if never.
+	Reconciled time.Time
+	// Interval is the time between two reconciliations; within it Flux reverts what it will revert.
+	Interval time.Duration
+	// Suspended owners are not reconciled.
+	Suspended bool
+	// Failure is Flux's own message where its last reconciliation failed; what was found holds for Revision.
+	Failure string
+	// Err says why nothing of this owner could be checked.
+	Err error
+	// Findings are ordered by object and path.
+	Findings []Finding
+	// Unproven are the objects that could not be checked.
+	Unproven []ObjectError
+}
+
+// ObjectError says why an object could not be checked.
+type ObjectError struct {
+	Object Object
+	Err    error
+}
+
+// Selection narrows a scan. The zero Selection selects everything.
+type Selection struct {
+	// Owner, if its name is set, selects one owner.
+	Owner ownership.Owner
+	// Object, if not nil, selects the objects for which it returns true.
+	Object func(Object) bool
+	// Namespace is the namespace in which to look for owners; empty looks in all.
+	Namespace string
+}
+
+// ErrNoFlux is returned where the cluster does not serve Flux's Kustomization API.
+var ErrNoFlux = errors.New("Flux is not installed in this cluster: it does not serve the Kustomization API (kustomize.toolkit.fluxcd.io)")
+
+// Scanner scans a cluster.
+type Scanner struct {
+	Client  client.Client
+	Builder *desired.Builder
+	// OverrideManagers are kustomize-controller's --override-manager values.
+	OverrideManagers []string
+	// Concurrency is how many objects are checked at a time; at least 1.
+	Concurrency int
+}
+
+// Scan compares everything selected with the cluster. What went wrong with one owner or object is in the result and
+// does not keep the others from being checked; an error means that nothing could be checked at all.
+func (s *Scanner) Scan(ctx context.Context, selection Selection) (*Result, error) {
+	var list kustomizev1.KustomizationList
+	if err := s.Client.List(ctx, &list, client.InNamespace(selection.Namespace)); err != nil {
+		if apimeta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+			return nil, ErrNoFlux
+		}
+		return nil, fmt.Errorf("list Kustomizations: %w", err)
+	}
+	result := &Result{}
+	live := &liveObjects{client: s.Client}
+	for i := range list.Items {
+		ks := &list.Items[i]
+		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
+		if selection.Owner.Name != "" && selection.Owner != owner {
+			continue
+		}
+		result.Owners = append(result.Owners, s.owner(ctx, ks, owner, live, selection))
+	}
+	if selection.Owner.Name != "" && len(result.Owners) == 0 {
+		return nil, fmt.Errorf("%s is not in this cluster", selection.Owner)
+	}
+	sort.Slice(result.Owners, func(i, j int) bool {
+		return result.Owners[i].Owner.String() < result.Owners[j].Owner.String()
+	})
+	return result, ctx.Err()
+}
+
+func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection) OwnerResult {
+	out := OwnerResult{
+		Owner:     owner,
+		Revision:  ks.Status.LastAppliedRevision,
+		Interval:  ks.Spec.Interval.Duration,
+		Suspended: ks.Spec.Suspend,
+	}
+	if ready := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReadyCondition); ready != nil {
+		out.Reconciled = reconciled(ks, ready)
+		if ready.Status == metav1.ConditionFalse {
+			out.Failure = ready.Message
+		}
+	}
+	state, err := s.Builder.Build(ctx, ks)
+	if err != nil {
+		out.Err = err
+		return out
+	}
+	policy := PolicyOf(ks, s.OverrideManagers)
+	checker := NewChecker(s.Client)
+	found := make([][]Finding, len(state.Objects))
+	failed := make([]error, len(state.Objects))
+	var group errgroup.Group
+	group.SetLimit(max(s.Concurrency, 1))
+	for i, object := range state.Objects {
+		if selection.Object != nil && !selection.Object(objectOf(object.Unstructured)) {
+			continue
+		}
+		group.Go(func() error {
+			current, err := live.get(ctx, object.Unstructured)
+			if err == nil {
+				found[i], err = checker.Check(ctx, state, object, current, policy)
+			}
+			failed[i] = err
+			return nil
+		})
+	}
+	_ = group.Wait() // Errors are kept by object.
+	for i, object := range state.Objects {
+		out.Findings = append(out.Findings, found[i]...)
+		if failed[i] != nil {
+			out.Unproven = append(out.Unproven, ObjectError{Object: objectOf(object.Unstructured), Err: failed[i]})
+		}
+	}
+	order(out.Findings)
+	return out
+}
+
+// PolicyOf reads from a Kustomization how it lets Flux treat its objects.
+func PolicyOf(ks *kustomizev1.Kustomization, overrideManagers []string) Policy {
+	policy := Policy{Suspended: ks.Spec.Suspend, Takeover: ownership.Takeover(overrideManagers)}
+	for _, rule := range ks.Spec.Ignore {
+		ignore := jsondiff.IgnoreRule{Paths: rule.Paths}
+		if t := rule.Target; t != nil {
+			ignore.Selector = &jsondiff.Selector{
+				Group: t.Group, Version: t.Version, Kind: t.Kind, Name: t.Name, Namespace: t.Namespace,
+				AnnotationSelector: t.AnnotationSelector, LabelSelector: t.LabelSelector,
+			}
+		}
+		policy.Ignore = append(policy.Ignore, ignore)
+	}
+	return policy
+}
+
+// reconciled is the end of the newest reconciliation that Flux's history or Ready condition tells of.
+func reconciled(ks *kustomizev1.Kustomization, ready *metav1.Condition) time.Time {
+	latest := ready.LastTransitionTime.Time
+	for _, snapshot := range ks.Status.History {
+		if snapshot.LastReconciled.After(latest) {
+			latest = snapshot.LastReconciled.Time
+		}
+	}
+	return latest
+}
+
+func order(findings []Finding) {
+	sort.SliceStable(findings, func(i, j int) bool {
+		a, b := findings[i], findings[j]
+		if a.Object != b.Object {
+			return a.Object.sortKey() < b.Object.sortKey()
+		}
+		return a.Path.Compare(b.Path) < 0
+	})
+}
+
+func (o Object) sortKey() string {
+	return o.Namespace + "\x00" + o.Kind + "\x00" + o.Group + "\x00" + o.Name
+}

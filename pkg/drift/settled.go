@@ -1,0 +1,66 @@
+package drift
+
+import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/fluxcd/pkg/ssa"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// settled reports whether the objects alone prove that Flux's next apply changes nothing: Flux's applied entry
+// declares nothing that git does not, every desired value is live as it is written, and nobody that Flux takes over
+// from holds anything beyond it. False proves nothing: quantities may be written differently, lists completed.
+func settled(desired, live *unstructured.Unstructured, managers []ownership.Manager, takeover []ssa.FieldManager) bool {
+	declared, ok := ownership.Declared(managers, ownership.Kustomization)
+	if !ok || !contains(live.Object, desired.Object) {
+		return false
+	}
+	if len(ssa.PatchRemoveAnnotations(live, ownership.StrippedAnnotations())) > 0 ||
+		len(ssa.PatchRemoveLabels(live, ownership.StrippedLabels())) > 0 {
+		return false
+	}
+	for path := range declared.All() {
+		if _, ok := fields.Get(desired.Object, path); !ok {
+			return false
+		}
+	}
+	for _, m := range managers {
+		if m.TakenOver(takeover) && !within(m.Fields, declared) {
+			return false
+		}
+	}
+	return true
+}
+
+func within(set, declared *fieldpath.Set) bool { return set.Difference(declared).Empty() }
+
+// contains reports whether live has every value of desired. Maps of live may hold more; lists must match item by item.
+func contains(live, desired any) bool {
+	switch d := desired.(type) {
+	case map[string]any:
+		l, ok := live.(map[string]any)
+		if !ok {
+			return false
+		}
+		for k, v := range d {
+			if v != nil && !contains(l[k], v) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		l, ok := live.([]any)
+		if !ok || len(l) != len(d) {
+			return false
+		}
+		for i := range d {
+			if !contains(l[i], d[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return fields.Equal(live, desired)
+}
