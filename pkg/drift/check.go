@@ -76,7 +76,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	p := predictor{client: c.client, takeover: policy.Takeover}
 	var found []Finding
 	next := live
-	if !settled(want.Unstructured, live, managers, policy.Takeover) {
+	if !Settled(want.Unstructured, live, managers, policy.Takeover) {
 		if next, err = p.next(ctx, want.Unstructured, live); err != nil {
 			return nil, explain(err)
 		}

@@ -72,22 +72,22 @@ func (l *liveObjects) kind(gvk schema.GroupVersionKind) *kindList {
 
 func (l *liveObjects) list(ctx context.Context, gvk schema.GroupVersionKind) (map[desired.Key]*unstructured.Unstructured, error) {
 	objects := map[desired.Key]*unstructured.Unstructured{}
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+	next := ""
 	for {
-		err := l.client.List(ctx, list,
-			client.HasLabels{ownership.Kustomization.NameLabel()}, client.Limit(pageSize), client.Continue(list.GetContinue()))
-		if apierrors.IsResourceExpired(err) {
+		page := &unstructured.UnstructuredList{}
+		page.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+		err := l.client.List(ctx, page,
+			client.HasLabels{ownership.Kustomization.NameLabel()}, client.Limit(pageSize), client.Continue(next))
+		if next != "" && apierrors.IsResourceExpired(err) {
 			return l.list(ctx, gvk)
 		}
 		if err != nil {
 			return nil, err
 		}
-		for i := range list.Items {
-			object := &list.Items[i]
-			objects[desired.KeyOf(object)] = object
+		for i := range page.Items {
+			objects[desired.KeyOf(&page.Items[i])] = &page.Items[i]
 		}
-		if list.GetContinue() == "" {
+		if next = page.GetContinue(); next == "" {
 			return objects, nil
 		}
 	}

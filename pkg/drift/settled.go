@@ -9,10 +9,10 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// settled reports whether the objects alone prove that Flux's next apply changes nothing: Flux's applied entry
+// Settled reports whether the objects alone prove that Flux's next apply changes nothing: Flux's applied entry
 // declares nothing that git does not, every desired value is live as it is written, and nobody that Flux takes over
 // from holds anything beyond it. False proves nothing: quantities may be written differently, lists completed.
-func settled(desired, live *unstructured.Unstructured, managers []ownership.Manager, takeover []ssa.FieldManager) bool {
+func Settled(desired, live *unstructured.Unstructured, managers []ownership.Manager, takeover []ssa.FieldManager) bool {
 	declared, ok := ownership.Declared(managers, ownership.Kustomization)
 	if !ok || !contains(live.Object, desired.Object) {
 		return false
