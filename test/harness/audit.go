@@ -1,0 +1,80 @@
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// auditPolicyYAML logs every write, and nothing of the reads and leases that would bury them.
+const auditPolicyYAML = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  verbs: [get, list, watch]
+- level: None
+  resources: [{group: coordination.k8s.io, resources: [leases]}]
+- level: Metadata
+`
+
+// AuditEvent is the part of an audit.k8s.io/v1 Event, at level Metadata, that tests look at.
+type AuditEvent struct {
+	AuditID                  string                     `json:"auditID"`
+	Stage                    string                     `json:"stage"`
+	RequestURI               string                     `json:"requestURI"`
+	Verb                     string                     `json:"verb"`
+	User                     authenticationv1.UserInfo  `json:"user"`
+	ImpersonatedUser         *authenticationv1.UserInfo `json:"impersonatedUser"`
+	UserAgent                string                     `json:"userAgent"`
+	ObjectRef                AuditObject                `json:"objectRef"`
+	ResponseStatus           *metav1.Status             `json:"responseStatus"`
+	RequestReceivedTimestamp metav1.MicroTime           `json:"requestReceivedTimestamp"`
+	StageTimestamp           metav1.MicroTime           `json:"stageTimestamp"`
+	Annotations              map[string]string          `json:"annotations"`
+}
+
+// AuditObject names what the request was about.
+type AuditObject struct {
+	Resource    string `json:"resource"`
+	Namespace   string `json:"namespace"`
+	Name        string `json:"name"`
+	APIGroup    string `json:"apiGroup"`
+	APIVersion  string `json:"apiVersion"`
+	Subresource string `json:"subresource"`
+}
+
+// AuditLog returns the path of the API server's audit log: one JSON event a line, every write and no read.
+func (c *Cluster) AuditLog() string {
+	return filepath.Join(c.dir, "audit.log")
+}
+
+// AuditEvents returns the audit events so far that match accepts, oldest first. A request's event is there
+// before its answer is.
+func (c *Cluster) AuditEvents(match func(AuditEvent) bool) ([]AuditEvent, error) {
+	log, err := os.ReadFile(c.AuditLog())
+	if err != nil {
+		return nil, err
+	}
+	var events []AuditEvent
+	lines := bufio.NewReader(bytes.NewReader(log))
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return events, nil // the end, or a line still being written
+		}
+		var event AuditEvent
+		if err := json.Unmarshal(line, &event); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.AuditLog(), err)
+		}
+		if match(event) {
+			events = append(events, event)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package harness
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// bindAttempts is how often a program whose port was taken is started again with another.
+const bindAttempts = 5
+
+// startOnPort starts the program that c makes for a free port and awaits it, again with another port if
+// somebody else (another harness) was quicker to bind this one.
+func (c *Cluster) startOnPort(ctx context.Context, build func(port int) command, ready func(port int) func(context.Context) error) (int, error) {
+	for attempt := 1; ; attempt++ {
+		port, err := FreePort()
+		if err != nil {
+			return 0, err
+		}
+		cmd := build(port)
+		if attempt > 1 {
+			if err := os.Remove(cmd.log); err != nil {
+				return 0, err
+			}
+		}
+		p, err := c.reaper.spawn(cmd)
+		if err != nil {
+			return 0, err
+		}
+		err = p.await(ctx, ready(port))
+		if err == nil {
+			return port, nil
+		}
+		if attempt == bindAttempts || !p.portTaken() {
+			return 0, err
+		}
+	}
+}
+
+// control is a command of the control plane itself: an empty environment but for its folders.
+func (c *Cluster) control(name string, args ...string) (command, error) {
+	path, err := Program(name)
+	return command{
+		name: name, path: path, args: args, dir: c.dir, log: c.logFile(name),
+		env: []string{"HOME=" + c.dir, "TMPDIR=" + filepath.Join(c.dir, "tmp"), "PATH=/usr/bin:/bin"},
+	}, err
+}
+
+func (c *Cluster) startEtcd(ctx context.Context) (string, error) {
+	cmd, err := c.control("etcd")
+	if err != nil {
+		return "", err
+	}
+	url := func(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
+	port, err := c.startOnPort(ctx, func(port int) command {
+		cmd.args = []string{
+			"--data-dir=" + filepath.Join(c.dir, "etcd"),
+			"--listen-client-urls=" + url(port),
+			"--advertise-client-urls=" + url(port),
+			"--listen-peer-urls=http://127.0.0.1:0",
+			"--unsafe-no-fsync", // the data dies with the harness
+			"--log-level=warn",
+		}
+		return cmd
+	}, func(port int) func(context.Context) error {
+		return httpReady(http.DefaultClient, url(port)+"/health")
+	})
+	return url(port), err
+}
+
+func (c *Cluster) startAPIServer(ctx context.Context, etcd, tokenFile string) error {
+	cmd, err := c.control("kube-apiserver")
+	if err != nil {
+		return err
+	}
+	auditPolicy := filepath.Join(c.dir, "audit-policy.yaml")
+	if err := os.WriteFile(auditPolicy, []byte(auditPolicyYAML), 0o600); err != nil {
+		return err
+	}
+	egress, err := c.router.egressConfig()
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(c.pki.ca)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	url := func(port int) string { return "https://127.0.0.1:" + strconv.Itoa(port) }
+	port, err := c.startOnPort(ctx, func(port int) command {
+		cmd.args = []string{
+			"--etcd-servers=" + etcd,
+			"--bind-address=127.0.0.1",
+			"--advertise-address=127.0.0.1",
+			"--secure-port=" + strconv.Itoa(port),
+			"--endpoint-reconciler-type=none", // Endpoints refuse loopback addresses
+			"--service-cluster-ip-range=" + serviceRange,
+			"--tls-cert-file=" + c.pki.certFile,
+			"--tls-private-key-file=" + c.pki.keyFile,
+			"--authorization-mode=Node,RBAC",
+			"--token-auth-file=" + tokenFile,
+			"--service-account-issuer=https://kubernetes.default.svc",
+			"--service-account-key-file=" + c.pki.saKeyFile,
+			"--service-account-signing-key-file=" + c.pki.saKeyFile,
+			"--egress-selector-config-file=" + egress,
+			"--audit-policy-file=" + auditPolicy,
+			"--audit-log-path=" + c.AuditLog(),
+			"--audit-log-maxsize=4096",
+			"--allow-privileged=true",
+			"--profiling=false",
+		}
+		return cmd
+	}, func(port int) func(context.Context) error {
+		return httpReady(client, url(port)+"/readyz")
+	})
+	c.url = url(port)
+	return err
+}
+
+// startControllerManager starts kube-controller-manager with its default controllers, each under its own
+// service account, as a real cluster's. It serves nothing, so it is ready once it works; see startup.
+func (c *Cluster) startControllerManager() (*process, error) {
+	cmd, err := c.control("kube-controller-manager",
+		"--kubeconfig="+c.Kubeconfig(controllerManager),
+		"--use-service-account-credentials",
+		"--service-account-private-key-file="+c.pki.saKeyFile,
+		"--root-ca-file="+c.pki.caFile,
+		"--leader-elect=false",
+		"--secure-port=0",
+		"--kube-api-qps=200",
+		"--kube-api-burst=400",
+		"--profiling=false",
+	)
+	if err != nil {
+		return nil, err
+	}
+	return c.reaper.spawn(cmd)
+}
+
+// httpReady answers nil once url answers 200.
+func httpReady(client *http.Client, url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", url, resp.Status)
+		}
+		return nil
+	}
+}

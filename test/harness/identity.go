@@ -1,0 +1,42 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// tokenLifetime outlives any test run, for nobody renews the tokens as kubelet would.
+const tokenLifetime = 24 * time.Hour
+
+// podToken requests what kubelet projects into the Pod: a token of its service account that is bound to it.
+// The API server refuses it once the Pod is gone.
+func (c *Cluster) podToken(ctx context.Context, pod *corev1.Pod) (string, error) {
+	seconds := int64(tokenLifetime / time.Second)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		ExpirationSeconds: &seconds,
+		BoundObjectRef: &authenticationv1.BoundObjectReference{
+			APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID,
+		},
+	}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Spec.ServiceAccountName}}
+	if err := c.admin.SubResource("token").Create(ctx, account, request); err != nil {
+		return "", fmt.Errorf("request a token for Pod %s: %w", client.ObjectKeyFromObject(pod), err)
+	}
+	return request.Status.Token, nil
+}
+
+// pause waits a moment between two polls; its error tells that ctx ended.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(25 * time.Millisecond):
+		return nil
+	}
+}
