@@ -42,6 +42,10 @@ type OwnerResult struct {
 	Err error
 	// Findings are ordered by object and path.
 	Findings []Finding
+	// Documents are the objects with findings, whole, in the order of the findings.
+	Documents []Documents
+	// Checked is how many objects were compared.
+	Checked int
 	// Unproven are the objects that could not be checked.
 	Unproven []ObjectError
 }
@@ -125,6 +129,7 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 	policy := PolicyOf(ks, s.OverrideManagers)
 	checker := NewChecker(s.Client)
 	found := make([][]Finding, len(state.Objects))
+	whole := make([]Documents, len(state.Objects))
 	failed := make([]error, len(state.Objects))
 	var group errgroup.Group
 	group.SetLimit(max(s.Concurrency, 1))
@@ -132,10 +137,12 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 		if selection.Object != nil && !selection.Object(objectOf(object.Unstructured)) {
 			continue
 		}
+		out.Checked++
 		group.Go(func() error {
 			current, err := live.get(ctx, object.Unstructured)
 			if err == nil {
 				found[i], err = checker.Check(ctx, state, object, current, policy)
+				whole[i] = documents(object.Unstructured, current, found[i])
 			}
 			failed[i] = err
 			return nil
@@ -143,12 +150,18 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 	}
 	_ = group.Wait() // Errors are kept by object.
 	for i, object := range state.Objects {
-		out.Findings = append(out.Findings, found[i]...)
+		if len(found[i]) > 0 {
+			out.Findings = append(out.Findings, found[i]...)
+			out.Documents = append(out.Documents, whole[i])
+		}
 		if failed[i] != nil {
 			out.Unproven = append(out.Unproven, ObjectError{Object: objectOf(object.Unstructured), Err: failed[i]})
 		}
 	}
 	order(out.Findings)
+	sort.SliceStable(out.Documents, func(i, j int) bool {
+		return out.Documents[i].Object.sortKey() < out.Documents[j].Object.sortKey()
+	})
 	return out
 }
 

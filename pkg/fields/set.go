@@ -1,0 +1,57 @@
+package fields
+
+import (
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// With returns root with value at path, or without the field where value is nil; root itself is left as it is. Maps
+// and lists on the way are made where they are missing. A list item that is not there is appended, with its key fields.
+func With(root any, path fieldpath.Path, value any) any {
+	if len(path) == 0 {
+		return value
+	}
+	element, rest := path[0], path[1:]
+	if element.FieldName != nil {
+		return withField(root, *element.FieldName, rest, value)
+	}
+	list, _ := root.([]any)
+	item, at := child(list, element)
+	next := With(item, rest, value)
+	if value != nil && element.Key != nil {
+		for _, key := range *element.Key {
+			next = withField(next, key.Name, nil, key.Value.Unstructured())
+		}
+	}
+	out := make([]any, 0, len(list)+1)
+	for i, old := range list {
+		if i != at {
+			out = append(out, old)
+		} else if next != nil {
+			out = append(out, next)
+		}
+	}
+	if at < 0 && next != nil {
+		out = append(out, next)
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+func withField(root any, name string, rest fieldpath.Path, value any) any {
+	old, _ := root.(map[string]any)
+	out := make(map[string]any, len(old)+1)
+	for k, v := range old {
+		out[k] = v
+	}
+	if next := With(old[name], rest, value); next != nil {
+		out[name] = next
+	} else {
+		delete(out, name)
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}

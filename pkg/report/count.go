@@ -1,0 +1,56 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+)
+
+// Counts sums a scan up.
+type Counts struct {
+	Owners, Checked int
+	// Findings is Fields and Missing together; Objects are those with findings in fields.
+	Findings, Fields, Missing, Objects int
+	Persisting, Held                   int
+	// Failed is how many objects or whole owners could not be checked.
+	Failed int
+}
+
+// Count sums a scan up.
+func Count(result *drift.Result) Counts {
+	var c Counts
+	objects := map[drift.Object]bool{}
+	for _, owner := range result.Owners {
+		c.Owners++
+		c.Checked += owner.Checked
+		c.Failed += len(owner.Unproven)
+		if owner.Err != nil {
+			c.Failed++
+		}
+		for _, f := range owner.Findings {
+			c.Findings++
+			if f.Kind == drift.Missing {
+				c.Missing++
+			} else {
+				c.Fields++
+				objects[f.Object] = true
+			}
+			switch f.Verdict {
+			case drift.Persists:
+				c.Persisting++
+			case drift.Held:
+				c.Held++
+			case drift.Reverts:
+			}
+		}
+	}
+	c.Objects = len(objects)
+	return c
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

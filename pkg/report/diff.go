@@ -1,0 +1,86 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/pmezard/go-difflib/difflib"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+)
+
+// WriteDiff writes a unified YAML diff of every object with findings: minus is git, plus is live.
+func WriteDiff(w io.Writer, result *drift.Result, color bool) error {
+	for _, owner := range result.Owners {
+		for _, d := range owner.Documents {
+			text, err := objectDiff(owner, d)
+			if err != nil {
+				return err
+			}
+			if color {
+				text = paintDiff(text)
+			}
+			if _, err := io.WriteString(w, text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func objectDiff(owner drift.OwnerResult, d drift.Documents) (string, error) {
+	git, err := document(d.Git)
+	if err != nil {
+		return "", err
+	}
+	live, err := document(d.Live)
+	if err != nil {
+		return "", err
+	}
+	name := strings.ToLower(d.Object.Kind) + "/" + d.Object.Name
+	if d.Object.Namespace != "" {
+		name = d.Object.Namespace + "/" + name
+	}
+	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+		A: lines(git), FromFile: fmt.Sprintf("git/%s %s", name, ShortRevision(owner.Revision)),
+		B: lines(live), ToFile: "live/" + name,
+		Context: 3,
+	})
+}
+
+// lines splits text so that an empty document has none.
+func lines(text string) []string {
+	split := strings.SplitAfter(text, "\n")
+	return split[:len(split)-1]
+}
+
+func document(content map[string]any) (string, error) {
+	if content == nil {
+		return "", nil
+	}
+	text, err := yaml.Marshal(content)
+	return string(text), err
+}
+
+func paintDiff(text string) string {
+	painted := strings.SplitAfter(text, "\n")
+	for i, line := range painted {
+		code := ""
+		switch {
+		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):
+			code = "1"
+		case strings.HasPrefix(line, "@@"):
+			code = "36"
+		case strings.HasPrefix(line, "+"):
+			code = "32"
+		case strings.HasPrefix(line, "-"):
+			code = "31"
+		}
+		if code != "" {
+			painted[i] = "\x1b[" + code + "m" + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
+		}
+	}
+	return strings.Join(painted, "")
+}

@@ -1,0 +1,115 @@
+package report
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// DriftReport is the machine-readable result of a scan, one item a finding.
+type DriftReport struct {
+	metav1.TypeMeta `json:",inline"`
+	Items           []Item `json:"items"`
+	// Errors are the owners and objects that could not be checked.
+	Errors []Error `json:"errors,omitempty"`
+}
+
+// Item is one difference between git and a cluster. Desired and Live are JSON values, absent where the field is;
+// values of Secrets are masked.
+type Item struct {
+	Cluster     string       `json:"cluster,omitempty"`
+	Object      ObjectRef    `json:"object"`
+	Owner       OwnerRef     `json:"owner"`
+	Revision    string       `json:"revision"`
+	Kind        string       `json:"kind"`
+	Path        string       `json:"path,omitempty"`
+	Desired     any          `json:"desired,omitempty"`
+	Live        any          `json:"live,omitempty"`
+	Manager     string       `json:"manager,omitempty"`
+	Subresource string       `json:"subresource,omitempty"`
+	Time        *metav1.Time `json:"time,omitempty"`
+	Verdict     string       `json:"verdict"`
+	Holder      string       `json:"holder,omitempty"`
+	Origin      *Origin      `json:"origin,omitempty"`
+}
+
+// ObjectRef names an object.
+type ObjectRef struct {
+	Group     string `json:"group,omitempty"`
+	Version   string `json:"version"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+}
+
+// OwnerRef names the Kustomization that manages an object.
+type OwnerRef struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// Origin is the place in git.
+type Origin struct {
+	File string `json:"file"`
+}
+
+// Error says what could not be checked, and why.
+type Error struct {
+	Cluster string     `json:"cluster,omitempty"`
+	Owner   OwnerRef   `json:"owner"`
+	Object  *ObjectRef `json:"object,omitempty"`
+	Message string     `json:"message"`
+}
+
+// NewDriftReport makes the list of a scan. Cluster names the cluster where there are several.
+func NewDriftReport(cluster string, result *drift.Result) *DriftReport {
+	out := &DriftReport{
+		TypeMeta: metav1.TypeMeta{APIVersion: "gitops-drift.dev/v1alpha1", Kind: "DriftReport"},
+		Items:    []Item{},
+	}
+	for _, owner := range result.Owners {
+		for _, f := range owner.Findings {
+			out.Items = append(out.Items, item(cluster, f))
+		}
+		if owner.Err != nil {
+			out.Errors = append(out.Errors, Error{Cluster: cluster, Owner: ownerRef(owner.Owner), Message: owner.Err.Error()})
+		}
+		for _, e := range owner.Unproven {
+			ref := objectRef(e.Object)
+			out.Errors = append(out.Errors, Error{Cluster: cluster, Owner: ownerRef(owner.Owner), Object: &ref, Message: e.Err.Error()})
+		}
+	}
+	return out
+}
+
+func item(cluster string, f drift.Finding) Item {
+	i := Item{
+		Cluster: cluster, Object: objectRef(f.Object), Owner: ownerRef(f.Owner), Revision: f.Revision,
+		Kind: string(f.Kind), Path: fields.Name(f.Path), Desired: f.Desired, Live: f.Live,
+		Manager: f.Manager, Subresource: f.Subresource, Time: timestamp(f.Time), Verdict: string(f.Verdict), Holder: f.Holder,
+	}
+	if f.File != "" {
+		i.Origin = &Origin{File: f.File}
+	}
+	return i
+}
+
+func timestamp(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &metav1.Time{Time: t}
+}
+
+func objectRef(o drift.Object) ObjectRef {
+	return ObjectRef{Group: o.Group, Version: o.Version, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
+}
+
+func ownerRef(o ownership.Owner) OwnerRef {
+	return OwnerRef{Kind: string(o.Kind), Namespace: o.Namespace, Name: o.Name}
+}

@@ -1,0 +1,191 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+)
+
+// Table writes the findings of a scan for people.
+type Table struct {
+	// Wide shows whole paths and values and the file in git.
+	Wide bool
+	// Color uses terminal colours.
+	Color bool
+	// Now is the moment to which ages are counted.
+	Now time.Time
+}
+
+// Write writes one block for each owner with findings, and the sentence that answers the question at the end.
+func (t Table) Write(w io.Writer, result *drift.Result) error {
+	var b strings.Builder
+	for _, owner := range result.Owners {
+		if len(owner.Findings) > 0 {
+			t.owner(&b, owner)
+		}
+	}
+	b.WriteString(t.answer(result))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
+	fmt.Fprintf(b, "%s\n", t.bold(t.header(owner)))
+	header := []string{"OBJECT", "FIELD", "GIT", "LIVE", "CHANGED BY", "FLUX WILL"}
+	if t.Wide {
+		header = append(header, "DECLARED IN")
+	}
+	rows := [][]string{header}
+	for _, f := range owner.Findings {
+		rows = append(rows, t.row(owner, f))
+	}
+	widths := make([]int, len(header))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], width(cell))
+		}
+	}
+	for n, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			line.WriteString("  ")
+			line.WriteString(cell)
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", widths[i]-width(cell)))
+			}
+		}
+		text := strings.TrimRight(line.String(), " ")
+		if n > 0 && owner.Findings[n-1].Verdict == drift.Persists {
+			text = t.alarm(text)
+		}
+		b.WriteString(text + "\n")
+	}
+}
+
+func (t Table) header(owner drift.OwnerResult) string {
+	out := fmt.Sprintf("%s %s/%s  %s", owner.Owner.Kind, owner.Owner.Namespace, owner.Owner.Name, ShortRevision(owner.Revision))
+	if !owner.Reconciled.IsZero() {
+		out += fmt.Sprintf("  reconciled %s ago", t.since(owner.Reconciled))
+	}
+	if owner.Suspended {
+		out += "  suspended"
+	}
+	if owner.Failure != "" {
+		out += "  failing: " + firstLine(owner.Failure)
+	}
+	return out
+}
+
+func (t Table) row(owner drift.OwnerResult, f drift.Finding) []string {
+	object := strings.ToLower(f.Object.Kind) + "/" + f.Object.Name
+	if f.Object.Namespace != "" {
+		object = f.Object.Namespace + "/" + object
+	}
+	row := []string{object, shortPath(f.Path), shortValue(f.Path, f.Desired), shortValue(f.Path, f.Live), t.changedBy(f), t.will(owner, f)}
+	if t.Wide {
+		row[1] = fields.Name(f.Path)
+		row[2], row[3] = wholeValue(f.Desired), wholeValue(f.Live)
+	}
+	if f.Kind == drift.Missing {
+		row[1], row[2], row[3] = "(the object)", "declared", "missing"
+	}
+	if t.Wide {
+		row = append(row, orDash(f.File))
+	}
+	return row
+}
+
+func (t Table) changedBy(f drift.Finding) string {
+	if f.Manager == "" {
+		return absent
+	}
+	manager := f.Manager
+	if f.Subresource != "" {
+		manager += "/" + f.Subresource
+	}
+	if f.Time.IsZero() {
+		return manager
+	}
+	return fmt.Sprintf("%s %s ago", manager, t.since(f.Time))
+}
+
+// will says what Flux will do, and by when. Flux reconciles within the interval after the last time.
+func (t Table) will(owner drift.OwnerResult, f drift.Finding) string {
+	switch f.Verdict {
+	case drift.Persists:
+		return "never revert"
+	case drift.Held:
+		return "not act: " + f.Holder
+	case drift.Reverts:
+	}
+	verb := "revert"
+	if f.Kind == drift.Missing {
+		verb = "recreate"
+	}
+	if owner.Failure != "" {
+		return verb + " once it works again"
+	}
+	left := owner.Interval - t.Now.Sub(owner.Reconciled)
+	if owner.Reconciled.IsZero() || left <= 0 {
+		return verb + " any moment"
+	}
+	return fmt.Sprintf("%s in ≤%s", verb, duration.HumanDuration(left.Round(time.Second)))
+}
+
+func (t Table) since(then time.Time) string {
+	return duration.HumanDuration(max(t.Now.Sub(then), 0))
+}
+
+func (t Table) answer(result *drift.Result) string {
+	count := Count(result)
+	if count.Findings == 0 {
+		if count.Failed > 0 {
+			return fmt.Sprintf("No drift in %s of %s, but not everything could be checked.\n",
+				plural(count.Checked-count.Failed, "object"), plural(count.Owners, "owner"))
+		}
+		return fmt.Sprintf("In sync: %s of %s equal git.\n", plural(count.Checked, "object"), plural(count.Owners, "owner"))
+	}
+	out := differs(count)
+	if count.Persisting > 0 {
+		out += fmt.Sprintf("; Flux will never revert %d of them", count.Persisting)
+	}
+	if count.Held > 0 {
+		out += fmt.Sprintf("; Flux is held off %d of them", count.Held)
+	}
+	return out + ".\n"
+}
+
+func differs(count Counts) string {
+	var parts []string
+	if count.Fields > 0 {
+		verb := "differ"
+		if count.Fields == 1 {
+			verb = "differs"
+		}
+		parts = append(parts, fmt.Sprintf("%s of %s %s from git", plural(count.Fields, "field"), plural(count.Objects, "object"), verb))
+	}
+	if count.Missing > 0 {
+		verb := "are"
+		if count.Missing == 1 {
+			verb = "is"
+		}
+		parts = append(parts, fmt.Sprintf("%s %s missing", plural(count.Missing, "object"), verb))
+	}
+	return strings.Join(parts, " and ")
+}
+
+func (t Table) bold(s string) string  { return t.paint(s, "1") }
+func (t Table) alarm(s string) string { return t.paint(s, "33") }
+
+func (t Table) paint(s, code string) string {
+	if !t.Color {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}

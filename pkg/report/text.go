@@ -1,0 +1,131 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+)
+
+// What fits a terminal of 120 columns.
+const (
+	pathWidth  = 44
+	valueWidth = 20
+	absent     = "–"
+)
+
+// ShortRevision shortens the commit in a revision (main@sha1:3f2c9e1…) to seven digits, as git does.
+func ShortRevision(revision string) string {
+	if revision == "" {
+		return "nothing applied"
+	}
+	at := strings.LastIndexByte(revision, ':')
+	if at < 0 || len(revision)-at-1 <= 7 {
+		return revision
+	}
+	return revision[:at+8]
+}
+
+// shortPath keeps the end of a path, which says most, and leaves out the names of list keys:
+// …[payments-api].resources.limits.memory.
+func shortPath(path fieldpath.Path) string {
+	short := shortName(path)
+	if width(short) <= pathWidth {
+		return short
+	}
+	for i := 1; i < len(path); i++ {
+		short = "…" + strings.TrimPrefix(shortName(path[i:]), ".")
+		if width(short) <= pathWidth {
+			return short
+		}
+	}
+	return short
+}
+
+func shortName(path fieldpath.Path) string {
+	var b strings.Builder
+	for i, element := range path {
+		if element.Key == nil {
+			name := fields.Name(fieldpath.Path{element})
+			if i > 0 && !strings.HasPrefix(name, "[") {
+				b.WriteByte('.')
+			}
+			b.WriteString(name)
+			continue
+		}
+		values := make([]string, 0, len(*element.Key))
+		for _, key := range *element.Key {
+			values = append(values, fmt.Sprint(key.Value.Unstructured()))
+		}
+		fmt.Fprintf(&b, "[%s]", strings.Join(values, ","))
+	}
+	return b.String()
+}
+
+// shortValue writes a value for a table cell. Of a list item that is wholly there or gone, the keys are in the path
+// already; if one value is left beside them, that is what people want to read.
+func shortValue(path fieldpath.Path, v any) string {
+	item, ok := v.(map[string]any)
+	if ok && len(path) > 0 && path[len(path)-1].Key != nil {
+		rest := map[string]any{}
+		for name, inner := range item {
+			rest[name] = inner
+		}
+		for _, key := range *path[len(path)-1].Key {
+			delete(rest, key.Name)
+		}
+		for _, only := range rest {
+			if len(rest) == 1 {
+				v = only
+			}
+		}
+	}
+	return middleCut(wholeValue(v), valueWidth)
+}
+
+func wholeValue(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return absent
+	case string:
+		if x == "" || strings.ContainsFunc(x, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return strconv.Quote(x)
+		}
+		return x
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(text)
+}
+
+// middleCut shortens s to n characters, keeping both ends.
+func middleCut(s string, n int) string {
+	if width(s) <= n {
+		return s
+	}
+	r := []rune(s)
+	head := (n - 1) / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
+}
+
+func width(s string) int { return utf8.RuneCountInString(s) }
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return absent
+	}
+	return s
+}
