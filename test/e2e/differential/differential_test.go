@@ -1,0 +1,316 @@
+package differential
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/test/harness"
+)
+
+var shop = client.ObjectKey{Namespace: harness.FluxNamespace, Name: "shop"}
+
+func TestPredictionEqualsWhatFluxDoes(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	f := start(ctx, t)
+	if n := len(f.scan(ctx, t).Findings); n > 0 {
+		t.Fatalf("%d findings right after Flux applied", n)
+	}
+	for _, e := range edits {
+		t.Run(e.name, func(t *testing.T) {
+			defer f.reset(ctx, t)
+			f.make(ctx, t, e)
+			before := f.snapshot(ctx, t)
+			result := f.scan(ctx, t)
+			// Where managedFields were wiped, the first reconcile only makes the API server note who owns what,
+			// and the second one removes what git does not declare.
+			f.reconcile(ctx, t)
+			f.reconcile(ctx, t)
+			after := f.snapshot(ctx, t)
+			compare(t, e, result, before, after)
+		})
+	}
+}
+
+// compare demands that the findings to be reverted are the very fields that Flux changed, each to the predicted
+// value, and that the others are untouched.
+func compare(t *testing.T, e edit, result drift.OwnerResult, before, after map[desired.Key]*unstructured.Unstructured) {
+	t.Helper()
+	if e.none && len(result.Findings) > 0 || !e.none && len(result.Findings) == 0 {
+		t.Errorf("%d findings: %s", len(result.Findings), describe(result.Findings))
+	}
+	if e.persists != slices.ContainsFunc(result.Findings, func(f drift.Finding) bool { return f.Verdict == drift.Persists }) {
+		t.Errorf("persisting findings expected: %t; found: %s", e.persists, describe(result.Findings))
+	}
+	predicted := map[string]string{}
+	for _, f := range result.Findings {
+		key := desired.Key{Group: f.Object.Group, Kind: f.Object.Kind, Namespace: f.Object.Namespace, Name: f.Object.Name}
+		name := fmt.Sprint(key, " ", fields.Name(f.Path))
+		switch f.Verdict {
+		case drift.Reverts:
+			predicted[name] = fmt.Sprint(f.Desired)
+		case drift.Persists:
+			was, _ := fields.Get(before[key].Object, f.Path)
+			is, _ := fields.Get(after[key].Object, f.Path)
+			if !fields.Equal(was, is) {
+				t.Errorf("%s was to persist, but Flux made %v of %v", name, is, was)
+			}
+		case drift.Held:
+			t.Errorf("%s: nothing holds Flux off", name)
+		}
+	}
+	done := map[string]string{}
+	for key, now := range after {
+		was := before[key]
+		if was == nil {
+			done[fmt.Sprint(key, " ")] = fmt.Sprint(nil)
+			continue
+		}
+		for _, change := range fields.Diff(speaking(was), speaking(now), shapeOf(t, was, now)) {
+			value := fmt.Sprint(change.After)
+			if key.Kind == "Secret" && change.Path[0].FieldName != nil && *change.Path[0].FieldName == "data" {
+				value = maskedLike(change)
+			}
+			done[fmt.Sprint(key, " ", fields.Name(change.Path))] = value
+		}
+	}
+	for name, value := range done {
+		if want, ok := predicted[name]; !ok {
+			t.Errorf("Flux changed %s to %s, which was not predicted", name, value)
+		} else if want != value {
+			t.Errorf("%s was predicted to become %s; Flux made it %s", name, want, value)
+		}
+	}
+	for name, value := range predicted {
+		if _, ok := done[name]; !ok {
+			t.Errorf("%s was predicted to become %s; Flux left it", name, value)
+		}
+	}
+}
+
+// maskedLike is how a finding shows what git has of a Secret.
+func maskedLike(change fields.Change) string {
+	if change.After == nil {
+		return fmt.Sprint(nil)
+	}
+	return "***"
+}
+
+func describe(findings []drift.Finding) string {
+	var lines []string
+	for _, f := range findings {
+		lines = append(lines, fmt.Sprintf("%s/%s %s %v→%v %s by %s", f.Object.Kind, f.Object.Name, fields.Name(f.Path), f.Desired, f.Live, f.Verdict, f.Manager))
+	}
+	return strings.Join(lines, "; ")
+}
+
+// speaking is everything of an object that desired state can speak of.
+func speaking(object *unstructured.Unstructured) map[string]any {
+	out := object.DeepCopy().Object
+	delete(out, "status")
+	for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"} {
+		unstructured.RemoveNestedField(out, "metadata", field)
+	}
+	return out
+}
+
+func shapeOf(t *testing.T, objects ...*unstructured.Unstructured) *fields.Shape {
+	t.Helper()
+	var all [][]ownership.Manager
+	for _, object := range objects {
+		managers, err := ownership.Managers(object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, managers)
+	}
+	return ownership.Shape(all...)
+}
+
+type fixture struct {
+	cluster *harness.Cluster
+	scanner *drift.Scanner
+	keys    map[desired.Key]*unstructured.Unstructured
+}
+
+func start(ctx context.Context, t *testing.T) *fixture {
+	t.Helper()
+	cluster, err := harness.Start(ctx, harness.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cluster.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	f := &fixture{
+		cluster: cluster,
+		scanner: &drift.Scanner{
+			Client:      cluster.Admin(),
+			Builder:     desired.NewBuilder(cluster.Admin(), desired.NewClusterFetcher()),
+			Concurrency: 4,
+		},
+		keys: map[desired.Key]*unstructured.Unstructured{},
+	}
+	f.kubectl(ctx, t, "", "create", "namespace", "shop")
+	f.kubectl(ctx, t, "", "apply", "-f", "testdata/crd.yaml")
+	f.kubectl(ctx, t, "", "wait", "--for=condition=Established", "crd/widgets.example.com")
+	from := t.TempDir()
+	manifest, err := os.ReadFile("testdata/app.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(from, "app.yaml"), manifest, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	repo, err := cluster.NewRepo(ctx, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cluster.Publish(ctx, harness.Publication{Dir: repo.Dir}); err != nil {
+		t.Fatal(err)
+	}
+	kustomization := &kustomizev1.Kustomization{
+		ObjectMeta: metav1.ObjectMeta{Namespace: shop.Namespace, Name: shop.Name},
+		Spec: kustomizev1.KustomizationSpec{
+			Interval:  metav1.Duration{Duration: time.Hour},
+			Path:      "./",
+			Prune:     true,
+			SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "flux-system"},
+		},
+	}
+	if err := cluster.Admin().Create(ctx, kustomization); err != nil {
+		t.Fatal(err)
+	}
+	f.reconcile(ctx, t)
+	if err := cluster.Admin().Get(ctx, shop, kustomization); err != nil {
+		t.Fatal(err)
+	}
+	state, err := f.scanner.Builder.Build(ctx, kustomization)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range state.Objects {
+		f.keys[desired.KeyOf(object.Unstructured)] = object.Unstructured
+	}
+	return f
+}
+
+func (f *fixture) kubectl(ctx context.Context, t *testing.T, stdin string, args ...string) {
+	t.Helper()
+	result, err := f.cluster.Kubectl(ctx, harness.Admin, stdin, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Code != 0 {
+		t.Fatalf("kubectl %s: %s", strings.Join(args, " "), result.Stderr)
+	}
+}
+
+func (f *fixture) make(ctx context.Context, t *testing.T, e edit) {
+	t.Helper()
+	for _, args := range e.run {
+		if e.editor == "" {
+			f.kubectl(ctx, t, e.stdin, args...)
+			continue
+		}
+		cmd, err := f.cluster.Command(ctx, harness.Admin, "kubectl", args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Env = append(cmd.Env, fmt.Sprintf("KUBE_EDITOR=sed -i -e '%s'", e.editor))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("kubectl edit: %v: %s", err, out)
+		}
+	}
+}
+
+func (f *fixture) reconcile(ctx context.Context, t *testing.T) {
+	t.Helper()
+	if _, err := f.cluster.Reconcile(ctx, shop); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fixture) scan(ctx context.Context, t *testing.T) drift.OwnerResult {
+	t.Helper()
+	result, err := f.scanner.Scan(ctx, drift.Selection{Owner: ownership.Owner{Kind: ownership.Kustomization, Namespace: shop.Namespace, Name: shop.Name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := result.Owners[0]
+	if owner.Err != nil {
+		t.Fatal(owner.Err)
+	}
+	for _, e := range owner.Unproven {
+		t.Fatalf("%s/%s: %v", e.Object.Kind, e.Object.Name, e.Err)
+	}
+	return owner
+}
+
+// snapshot reads every desired object as it is now; missing ones are left out.
+func (f *fixture) snapshot(ctx context.Context, t *testing.T) map[desired.Key]*unstructured.Unstructured {
+	t.Helper()
+	out := map[desired.Key]*unstructured.Unstructured{}
+	for key, want := range f.keys {
+		live := &unstructured.Unstructured{}
+		live.SetGroupVersionKind(want.GroupVersionKind())
+		err := f.cluster.Admin().Get(ctx, client.ObjectKeyFromObject(want), live)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[key] = live
+	}
+	return out
+}
+
+// reset replaces every object that carries traces of the edit with a fresh one that Flux makes.
+func (f *fixture) reset(ctx context.Context, t *testing.T) {
+	t.Helper()
+	admin := f.cluster.Admin()
+	for key, live := range f.snapshot(ctx, t) {
+		managers, err := ownership.Managers(live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		foreign := slices.ContainsFunc(managers, func(m ownership.Manager) bool {
+			return !ownership.ClusterController(m.Name)
+		})
+		if !foreign && len(managers) > 0 {
+			continue
+		}
+		if len(live.GetFinalizers()) > 0 {
+			live.SetFinalizers(nil)
+			if err := admin.Update(ctx, live); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := admin.Delete(ctx, live, client.PropagationPolicy(metav1.DeletePropagationBackground)); err != nil {
+			t.Fatalf("%v: %v", key, err)
+		}
+	}
+	f.reconcile(ctx, t)
+	if left := f.scan(ctx, t).Findings; len(left) > 0 {
+		t.Fatalf("after the reset: %s", describe(left))
+	}
+}
