@@ -27,7 +27,9 @@ func TestMain(m *testing.M) {
 	log.SetLogger(logr.Discard()) // or controller-runtime complains about its absence
 	if os.Getenv(victimEnv) != "" {
 		victim()
-		return
+	}
+	if kind := os.Getenv(standInEnv); kind != "" {
+		standIn(kind)
 	}
 	os.Exit(run(m))
 }
