@@ -99,10 +99,12 @@ func (c *Cluster) unestablished(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for _, crd := range list.Items {
-		conditions, _, err := unstructured.NestedSlice(crd.Object, "status", "conditions")
+		// Absent, or null, until the API server has looked at the CRD.
+		value, _, err := unstructured.NestedFieldNoCopy(crd.Object, "status", "conditions")
 		if err != nil {
 			return "", err
 		}
+		conditions, _ := value.([]any)
 		established := false
 		for _, condition := range conditions {
 			fields, ok := condition.(map[string]any)

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
 )
@@ -22,9 +24,12 @@ import (
 var shared *harness.Cluster
 
 func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard()) // or controller-runtime complains about its absence
 	if os.Getenv(victimEnv) != "" {
 		victim()
-		return
+	}
+	if kind := os.Getenv(standInEnv); kind != "" {
+		standIn(kind)
 	}
 	os.Exit(run(m))
 }

@@ -18,7 +18,7 @@ const reaperScript = `trap '' HUP INT TERM
 while read -r _; do :; done
 kill -s TERM -- "-$1" 2>/dev/null
 i=0
-while [ $i -lt 30 ] && kill -s 0 -- "-$1" 2>/dev/null; do sleep 0.1; i=$((i+1)); done
+while [ $i -lt 10 ] && kill -s 0 -- "-$1" 2>/dev/null; do sleep 0.1; i=$((i+1)); done
 kill -s KILL -- "-$1" 2>/dev/null
 n=0
 until rm -rf -- "$2" 2>/dev/null || [ $n -ge 20 ]; do sleep 0.1; n=$((n+1)); done

@@ -70,8 +70,12 @@ func TestNothingIsLeftAfterKill9(t *testing.T) {
 	if told.Dir == shared.Dir() {
 		t.Fatalf("two harnesses in one folder %s", told.Dir)
 	}
-	if running := processesOf(t, told.Dir); len(running) < 4 {
-		t.Fatalf("processes %v of the victim, want etcd, kube-apiserver, kube-controller-manager and the reaper", running)
+	running := strings.Join(processesOf(t, told.Dir), "\n")
+	for _, program := range []string{"/bin/sh", "etcd", "kube-apiserver", "kube-controller-manager"} {
+		if !strings.Contains(running, program) {
+			log, err := os.ReadFile(filepath.Join(told.Dir, "logs", program+".log"))
+			t.Fatalf("%s does not run; running:\n%s\nits log: %s (%v)", program, running, log, err)
+		}
 	}
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -79,13 +83,13 @@ func TestNothingIsLeftAfterKill9(t *testing.T) {
 	_ = cmd.Wait()
 	deadline := time.Now().Add(15 * time.Second)
 	for {
-		running := processesOf(t, told.Dir)
+		left := processesOf(t, told.Dir)
 		_, err := os.Stat(told.Dir)
-		if len(running) == 0 && errors.Is(err, os.ErrNotExist) {
+		if len(left) == 0 && errors.Is(err, os.ErrNotExist) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("left after kill -9: processes %v, folder %s (%v)", running, told.Dir, err)
+			t.Fatalf("left after kill -9: processes %v, folder %s (%v)", left, told.Dir, err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
