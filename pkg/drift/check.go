@@ -3,6 +3,9 @@ package drift
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/fluxcd/pkg/ssa/jsondiff"
@@ -74,40 +77,55 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 		return nil, err
 	}
 	p := predictor{client: c.client, takeover: policy.Takeover}
+	if ownership.Has(want, ownership.SSA, ownership.Merge) || ownership.Has(live, ownership.SSA, ownership.Merge) {
+		p.takeover = nil
+	}
+	outcome := prediction{next: live, managers: managers, applied: managers}
 	var found []Finding
-	next := live
-	if !Settled(want.Unstructured, live, managers, policy.Takeover) {
-		if next, err = p.next(ctx, want.Unstructured, live); err != nil {
+	if !Settled(want.Unstructured, live, managers, p.takeover) {
+		if outcome, err = p.next(ctx, want.Unstructured, live, managers); err != nil {
 			return nil, explain(err)
 		}
-		if found, err = reverted(want.Unstructured, live, next, managers, policy); err != nil {
+		if found, err = reverted(want.Unstructured, live, outcome, policy); err != nil {
 			return nil, err
 		}
 	}
-	added, err := c.persisting(ctx, p, live, next, managers, policy)
+	added, err := p.persisting(ctx, live, outcome)
 	if err != nil {
 		return nil, explain(err)
 	}
-	return hold(append(found, added...), holder), nil
+	found = append(found, added...)
+	if len(managers) == 0 {
+		found = slices.DeleteFunc(found, func(f Finding) bool { return writtenByKubernetes(f.Path) })
+		for i := range found {
+			found[i].Manager, found[i].Subresource, found[i].Time = "", "", time.Time{}
+		}
+	}
+	return hold(found, holder), nil
+}
+
+// writtenByKubernetes reports whether path is an annotation that Kubernetes' own controllers write, such as a
+// Deployment's revision. Usually managedFields tell; where they were wiped, the name has to.
+func writtenByKubernetes(path fieldpath.Path) bool {
+	if len(path) != 3 || fields.Name(path[:2]) != "metadata.annotations" || path[2].FieldName == nil {
+		return false
+	}
+	domain, _, ok := strings.Cut(*path[2].FieldName, "/")
+	return ok && domain != "kubectl.kubernetes.io" &&
+		(strings.HasSuffix(domain, ".kubernetes.io") || strings.HasSuffix(domain, ".k8s.io"))
 }
 
 // reverted are the differences between the live object and what Flux would make of it.
-func reverted(want, live, next *unstructured.Unstructured, managers []ownership.Manager, policy Policy) ([]Finding, error) {
-	after, err := ownership.Managers(next)
-	if err != nil {
-		return nil, err
-	}
-	shape := ownership.Shape(managers, after)
-	changes := diff(live, next, shape)
-	seen, err := visible(live, next, shape, policy.Ignore)
+func reverted(want, live *unstructured.Unstructured, outcome prediction, policy Policy) ([]Finding, error) {
+	shape := outcome.shape()
+	seen, err := visible(live, outcome.next, shape, policy.Ignore)
 	if err != nil {
 		return nil, err
 	}
 	var found []Finding
-	for _, change := range changes {
+	for _, change := range diff(live, outcome.next, shape) {
 		f := newFinding(live, change.Path, change.Before, change.After)
-		f.Owner.Kind = ownership.Kustomization
-		f.attribute(managers)
+		f.attribute(outcome.managers)
 		if !seen.Has(change.Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
 			f.Verdict = Persists
 		}
@@ -144,25 +162,16 @@ func visible(live, next *unstructured.Unstructured, shape *fields.Shape, rules [
 }
 
 // persisting are the fields that somebody added and that Flux's next apply leaves in place.
-func (c *Checker) persisting(ctx context.Context, p predictor, live, next *unstructured.Unstructured, managers []ownership.Manager, policy Policy) ([]Finding, error) {
+func (p predictor) persisting(ctx context.Context, live *unstructured.Unstructured, outcome prediction) ([]Finding, error) {
 	foreign, keep := fieldpath.NewSet(), fieldpath.NewSet()
-	for _, m := range managers {
-		switch {
-		case m.TakenOver(policy.Takeover):
-		case ownership.ClusterController(m.Name):
+	for _, m := range outcome.managers {
+		if ownership.ClusterController(m.Name) {
 			keep = keep.Union(m.Fields)
-		default:
+		} else {
 			foreign = foreign.Union(m.Fields)
 		}
 	}
-	if foreign.Empty() {
-		return nil, nil
-	}
-	after, err := ownership.Managers(next)
-	if err != nil {
-		return nil, err
-	}
-	declared, _ := ownership.Declared(after, ownership.Kustomization)
+	declared, _ := ownership.Declared(outcome.applied, ownership.Kustomization)
 	keep = keep.Union(declared)
 	foreign = foreign.Difference(keep)
 	if foreign.Empty() {
@@ -172,21 +181,23 @@ func (c *Checker) persisting(ctx context.Context, p predictor, live, next *unstr
 	if err != nil {
 		return nil, err
 	}
-	shape := ownership.Shape(managers, after)
+	shape := outcome.shape()
 	var found []Finding
 	for _, change := range diff(live, bare, shape) {
 		// What Flux changes is a finding already, with the other verdict.
-		if v, ok := fields.Get(next.Object, change.Path); !ok || !fields.Equal(v, change.Before) {
+		if v, ok := fields.Get(outcome.next.Object, change.Path); !ok || !fields.Equal(v, change.Before) {
 			continue
 		}
 		f := newFinding(live, change.Path, change.Before, nil)
-		f.Owner.Kind = ownership.Kustomization
-		f.attribute(managers)
+		f.attribute(outcome.managers)
 		f.Verdict = Persists
 		found = append(found, f)
 	}
 	return found, nil
 }
+
+// shape learns from the managers before and after.
+func (o prediction) shape() *fields.Shape { return ownership.Shape(o.managers, o.applied) }
 
 // holder says what holds Flux off an object, empty if nothing does.
 func holder(want, live *unstructured.Unstructured, policy Policy) string {

@@ -87,7 +87,7 @@ func (f *Finding) attribute(managers []ownership.Manager) {
 	if f.Kind == Removed {
 		return
 	}
-	if m, ok := ownership.Last(managers, f.Owner.Kind, f.Path); ok {
+	if m, ok := ownership.Last(managers, ownership.Kustomization, f.Path); ok {
 		f.Manager, f.Subresource, f.Time = m.Name, m.Subresource, m.Time
 	}
 }

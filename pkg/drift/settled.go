@@ -17,8 +17,7 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 	if !ok || !contains(live.Object, desired.Object) {
 		return false
 	}
-	if len(ssa.PatchRemoveAnnotations(live, ownership.StrippedAnnotations())) > 0 ||
-		len(ssa.PatchRemoveLabels(live, ownership.StrippedLabels())) > 0 {
+	if len(takeover) > 0 && stripped(live) {
 		return false
 	}
 	for path := range declared.All() {
