@@ -45,6 +45,9 @@ func (p *plan) run(ctx context.Context, t *target) Result {
 	}
 
 	w := waiting{token: token}
+	if t.source != nil {
+		w.revision = t.source.result.Revision
+	}
 	err := follow(ctx, t.resource, t.object.Name, func(u *unstructured.Unstructured) (bool, error) {
 		before := w.last.progress()
 		seen, err := observe(u)
@@ -54,7 +57,16 @@ func (p *plan) run(ctx context.Context, t *target) Result {
 		if err := seen.standsStill(t.object); err != nil {
 			return false, err
 		}
-		switch w.see(seen) {
+		next := w.see(seen)
+		if next == stepAskSource {
+			source, err := t.source.observe(ctx)
+			if err != nil {
+				return false, err
+			}
+			w.revision = source.revision()
+			next = w.see(seen)
+		}
+		switch next {
 		case stepDone:
 			return true, nil
 		case stepAskAgain:
@@ -78,7 +90,7 @@ func (p *plan) run(ctx context.Context, t *target) Result {
 // lost is the result where the outcome cannot be had any more.
 func (t *target) lost(err error) Result {
 	switch {
-	case isObjectFault(err):
+	case isObjectFault(err): // explained already
 		return t.broken(err)
 	case apierrors.IsNotFound(err):
 		return t.broken(fmt.Errorf("%s was deleted during the wait", t.object))
@@ -102,12 +114,22 @@ func (t *target) annotate(ctx context.Context, token string) error {
 	return err
 }
 
+// observe reads the object as it is now.
+func (t *target) observe(ctx context.Context) (observed, error) {
+	u, err := t.resource.Get(ctx, t.object.Name, metav1.GetOptions{})
+	if err != nil {
+		return observed{}, explain("read", t.object, err)
+	}
+	return observe(u)
+}
+
 // step is what an observed state calls for.
 type step int
 
 const (
 	stepWait step = iota
 	stepAskAgain
+	stepAskSource
 	stepDone
 )
 
@@ -116,6 +138,9 @@ type waiting struct {
 	token   string
 	handled bool // the token came back; Flux may have begun another reconciliation since
 	last    observed
+
+	// revision is the source's that is to be attempted; "" if the source was not asked.
+	revision string
 }
 
 // see takes in the next state of the object.
@@ -123,11 +148,18 @@ type waiting struct {
 // A second request that lands before Flux has seen the first replaces it, and the first token would
 // never come back. So when the other one has been handled, the first is made again; waiting until then
 // keeps the two from replacing each other for ever.
+//
+// kustomize-controller's cache may show it a request before the artifact that its source got shortly
+// before. It then handles the token with the old revision, and reconciles again by itself when it sees the
+// artifact. So an outcome at another revision than the source's counts only if the source has moved on to it.
 func (w *waiting) see(now observed) step {
 	w.last = now
 	w.handled = w.handled || now.handled() == w.token
 	switch {
 	case w.handled && now.outcome() != StateReconciling:
+		if w.revision != "" && !now.attempted(w.revision) {
+			return stepAskSource
+		}
 		return stepDone
 	case w.handled, now.requested() == w.token:
 		return stepWait
@@ -146,6 +178,9 @@ func (w *waiting) report() (state State, reason, message string) {
 		if ready == nil || ready.Status != metav1.ConditionUnknown {
 			return state, "", "Flux has not picked up the request; is its controller running?"
 		}
+	}
+	if w.revision != "" && !w.last.attempted(w.revision) && state != StateReconciling {
+		return StateReconciling, "", fmt.Sprintf("Flux has not come to revision %s of the source", w.revision)
 	}
 	if state == StateReady || ready == nil {
 		return state, "", ""

@@ -124,6 +124,17 @@ func (o observed) outcome() State {
 	return StateFailed
 }
 
+// attempted reports whether the outcome is one of the given revision: that revision was tried, or nothing
+// was, because the failure came before.
+func (o observed) attempted(revision string) bool {
+	if o.outcome() == StateReady {
+		return o.Status.LastAppliedRevision == revision
+	}
+	ready := o.condition("Ready")
+	return o.Status.LastAttemptedRevision == revision || o.condition("Stalled") != nil ||
+		ready != nil && ready.Reason == "ArtifactFailed"
+}
+
 // revision is the one that the object is at: applied if it is ready, else attempted.
 func (o observed) revision() string {
 	switch {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 )
 
@@ -154,19 +153,19 @@ func (r *Request) look(ctx context.Context, object Object) (*target, observed, e
 	if err != nil {
 		return nil, observed{}, explain("find", object, err)
 	}
-	resource := r.Client.Resource(mapping.Resource).Namespace(object.Namespace)
-	u, err := resource.Get(ctx, object.Name, metav1.GetOptions{})
-	if err != nil {
-		return nil, observed{}, explain("read", object, err)
+	t := &target{
+		object:   object,
+		resource: r.Client.Resource(mapping.Resource).Namespace(object.Namespace),
+		done:     make(chan struct{}),
 	}
-	seen, err := observe(u)
+	seen, err := t.observe(ctx)
 	if err != nil {
 		return nil, observed{}, err
 	}
 	if err := seen.standsStill(object); err != nil {
 		return nil, observed{}, err
 	}
-	return &target{object: object, resource: resource, done: make(chan struct{})}, seen, nil
+	return t, seen, nil
 }
 
 func (p *plan) event(object Object, message string) {

@@ -108,6 +108,37 @@ func TestWaitEndsOnlyWithItsOwnToken(t *testing.T) {
 	}
 }
 
+func TestOutcomeOfAnOlderRevisionIsNotTheSources(t *testing.T) {
+	at := func(o observed, applied, attempted string) observed {
+		o.Status.LastAppliedRevision, o.Status.LastAttemptedRevision = applied, attempted
+		return o
+	}
+	ready := state("mine", "mine", metav1.ConditionTrue, "")
+	failed := state("mine", "mine", metav1.ConditionFalse, "BuildFailed")
+	tests := []struct {
+		name string
+		seen observed
+		want step
+	}{
+		{"ready at the new one", at(ready, "new", "new"), stepDone},
+		{"ready at the old one", at(ready, "old", "old"), stepAskSource},
+		{"failed at the new one", at(failed, "old", "new"), stepDone},
+		{"failed at the old one", at(failed, "old", "old"), stepAskSource},
+		{"failed before any was tried", at(state("mine", "mine", metav1.ConditionFalse, "ArtifactFailed"), "old", "old"), stepDone},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := waiting{token: "mine", revision: "new"}
+			if got := w.see(test.seen); got != test.want {
+				t.Errorf("step %d, want %d", got, test.want)
+			}
+			if got, _, _ := w.report(); (got == StateReconciling) != (test.want == stepAskSource) {
+				t.Errorf("report says %s after step %d", got, test.want)
+			}
+		})
+	}
+}
+
 func TestReportSaysWhy(t *testing.T) {
 	tests := []struct {
 		name            string
