@@ -111,12 +111,17 @@ func (o observed) condition(conditionType string) *metav1.Condition {
 
 // outcome is the state that the Ready condition stands for. A False one is final, except where Flux
 // itself goes on at once: it waits for a dependency, or a new revision cut its health checks short.
+// A True one is final when the revisions agree: kustomize-controller patches the conditions first, and
+// the revision that it has applied a moment later.
 func (o observed) outcome() State {
 	ready := o.condition("Ready")
 	switch {
 	case ready == nil || ready.Status == metav1.ConditionUnknown:
 		return StateReconciling
 	case ready.Status == metav1.ConditionTrue:
+		if o.Status.LastAppliedRevision != o.Status.LastAttemptedRevision {
+			return StateReconciling
+		}
 		return StateReady
 	case ready.Reason == "DependencyNotReady" || ready.Reason == "HealthCheckCanceled":
 		return StateReconciling

@@ -111,10 +111,14 @@ func object(kind string, gvr schema.GroupVersionResource, name string, spec map[
 }
 
 func status(handled, ready, reason, message string) map[string]any {
+	attempted := "main@sha1:2222222"
+	if ready == "True" {
+		attempted = "main@sha1:1111111"
+	}
 	return map[string]any{
 		"lastHandledReconcileAt": handled,
 		"lastAppliedRevision":    "main@sha1:1111111",
-		"lastAttemptedRevision":  "main@sha1:2222222",
+		"lastAttemptedRevision":  attempted,
 		"conditions": []any{map[string]any{
 			"type": "Ready", "status": ready, "reason": reason, "message": message,
 			"lastTransitionTime": "2026-11-01T00:00:00Z",

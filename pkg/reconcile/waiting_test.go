@@ -122,6 +122,7 @@ func TestOutcomeOfAnOlderRevisionIsNotTheSources(t *testing.T) {
 	}{
 		{"ready at the new one", at(ready, "new", "new"), stepDone},
 		{"ready at the old one", at(ready, "old", "old"), stepAskSource},
+		{"ready, the applied revision not written yet", at(ready, "old", "new"), stepWait},
 		{"failed at the new one", at(failed, "old", "new"), stepDone},
 		{"failed at the old one", at(failed, "old", "old"), stepAskSource},
 		{"failed before any was tried", at(state("mine", "mine", metav1.ConditionFalse, "ArtifactFailed"), "old", "old"), stepDone},
@@ -132,7 +133,7 @@ func TestOutcomeOfAnOlderRevisionIsNotTheSources(t *testing.T) {
 			if got := w.see(test.seen); got != test.want {
 				t.Errorf("step %d, want %d", got, test.want)
 			}
-			if got, _, _ := w.report(); (got == StateReconciling) != (test.want == stepAskSource) {
+			if got, _, _ := w.report(); (got == StateReconciling) != (test.want != stepDone) {
 				t.Errorf("report says %s after step %d", got, test.want)
 			}
 		})
