@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -41,6 +42,15 @@ const (
 type Object struct {
 	schema.GroupVersionKind
 	Namespace, Name string
+}
+
+// String writes the object as people name it: namespace/kind/name.
+func (o Object) String() string {
+	name := strings.ToLower(o.Kind) + "/" + o.Name
+	if o.Namespace != "" {
+		name = o.Namespace + "/" + name
+	}
+	return name
 }
 
 func objectOf(u *unstructured.Unstructured) Object {

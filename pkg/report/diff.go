@@ -39,10 +39,7 @@ func objectDiff(owner drift.OwnerResult, d drift.Documents) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := strings.ToLower(d.Object.Kind) + "/" + d.Object.Name
-	if d.Object.Namespace != "" {
-		name = d.Object.Namespace + "/" + name
-	}
+	name := d.Object.String()
 	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
 		A: lines(git), FromFile: fmt.Sprintf("git/%s %s", name, ShortRevision(owner.Revision)),
 		B: lines(live), ToFile: "live/" + name,

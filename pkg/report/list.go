@@ -1,9 +1,12 @@
 package report
 
 import (
+	"encoding/json"
+	"io"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
@@ -85,6 +88,24 @@ func NewDriftReport(cluster string, result *drift.Result) *DriftReport {
 		}
 	}
 	return out
+}
+
+// WriteJSON writes the list as indented JSON.
+func (r *DriftReport) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(r)
+}
+
+// WriteYAML writes the list as YAML.
+func (r *DriftReport) WriteYAML(w io.Writer) error {
+	text, err := yaml.Marshal(r)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
 }
 
 func item(cluster string, f drift.Finding) Item {

@@ -83,11 +83,7 @@ func (t Table) header(owner drift.OwnerResult) string {
 }
 
 func (t Table) row(owner drift.OwnerResult, f drift.Finding) []string {
-	object := strings.ToLower(f.Object.Kind) + "/" + f.Object.Name
-	if f.Object.Namespace != "" {
-		object = f.Object.Namespace + "/" + object
-	}
-	row := []string{object, shortPath(f.Path), shortValue(f.Path, f.Desired), shortValue(f.Path, f.Live), t.changedBy(f), t.will(owner, f)}
+	row := []string{f.Object.String(), shortPath(f.Path), shortValue(f.Path, f.Desired), shortValue(f.Path, f.Live), t.changedBy(f), t.will(owner, f)}
 	if t.Wide {
 		row[1] = fields.Name(f.Path)
 		row[2], row[3] = wholeValue(f.Desired), wholeValue(f.Live)
