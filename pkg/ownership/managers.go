@@ -17,6 +17,8 @@ type Manager struct {
 	Name        string
 	Operation   metav1.ManagedFieldsOperationType
 	Subresource string
+	// APIVersion is the version of the object's API that Fields speaks of; other versions may name them differently.
+	APIVersion string
 	// Time is when the entry's set of fields or one of its values last changed; zero where the server keeps none.
 	Time   time.Time
 	Fields *fieldpath.Set
@@ -28,7 +30,7 @@ func Managers(object metav1.Object) ([]Manager, error) {
 	entries := object.GetManagedFields()
 	out := make([]Manager, 0, len(entries))
 	for _, entry := range entries {
-		m := Manager{Name: entry.Manager, Operation: entry.Operation, Subresource: entry.Subresource, Fields: fieldpath.NewSet()}
+		m := Manager{Name: entry.Manager, Operation: entry.Operation, Subresource: entry.Subresource, APIVersion: entry.APIVersion, Fields: fieldpath.NewSet()}
 		if entry.Time != nil {
 			m.Time = entry.Time.Time
 		}
@@ -54,14 +56,16 @@ func Shape(managers ...[]Manager) *fields.Shape {
 }
 
 // Declared returns the fields that the owner's controller declared in its applied entry, and whether there is one.
+// For releases that Helm installed without server-side apply that is helm-controller's update entry.
 // A field that somebody else changed with an update has left this set although git still declares it.
 func Declared(managers []Manager, kind Kind) (*fieldpath.Set, bool) {
+	declared, found := fieldpath.NewSet(), false
 	for _, m := range managers {
-		if m.applied(kind.Manager()) {
-			return m.Fields, true
+		if m.applied(kind.Manager()) || kind == HelmRelease && m.Name == HelmManager && m.Subresource == "" {
+			declared, found = declared.Union(m.Fields), true
 		}
 	}
-	return fieldpath.NewSet(), false
+	return declared, found
 }
 
 func (m Manager) applied(name string) bool {

@@ -77,6 +77,11 @@ func (c *Cluster) installCRDs(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
+	return c.awaitCRDs(ctx)
+}
+
+// awaitCRDs waits until the API server serves every CRD.
+func (c *Cluster) awaitCRDs(ctx context.Context) error {
 	for {
 		pending, err := c.unestablished(ctx)
 		if err != nil {

@@ -1,0 +1,61 @@
+# The two commands for a newcomer are `make demo` and `make test`; `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+GO ?= go
+LDFLAGS := -s -w
+TOOL := $(GO) tool -modfile=hack/tools/go.mod
+# Packages that start control planes. They run one after the other, and after the quick ones.
+CLUSTER_TESTS := ./pkg/restore/... ./test/...
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the programs of the product into bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/kubectl-gitops_drift ./plugins/drift
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/kubectl-gitops_reconcile ./plugins/reconcile
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gitops-drift ./webhook
+
+.PHONY: controlplane
+controlplane: ## Build the real control plane for tests and demo into bin/ (once, about 12 minutes on two cores)
+	@test/controlplane/build.sh
+
+bin/demo: build controlplane
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/demo ./hack/demo
+.PHONY: bin/demo
+
+.PHONY: demo
+demo: bin/demo ## Play the Sunday night against the real control plane
+	@bin/demo run
+
+.PHONY: demo-up
+demo-up: bin/demo ## Leave the demo's cluster running and say how to use it
+	@bin/demo up
+
+.PHONY: demo-down
+demo-down: ## End the demo's cluster
+	@if [ -x bin/demo ]; then bin/demo down; else echo "There is no demo cluster: bin/demo was never built."; fi
+
+.PHONY: test
+test: build controlplane lint ## Run everything that CI runs
+	$(GO) test $$($(GO) list ./... | grep -vE '/(pkg/restore|test/.*|test)$$')
+	$(GO) test -p 1 -timeout 30m $(CLUSTER_TESTS)
+
+.PHONY: lint
+lint: ## Check format, vet, staticcheck, golangci-lint and that generated files are current
+	$(TOOL) golangci-lint run ./...
+	$(TOOL) staticcheck ./...
+
+.PHONY: bench
+bench: build controlplane ## Measure restore latency beside a forced Flux reconcile
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
+
+.PHONY: generate
+generate: ## Write the generated code and the CRDs again
+	$(GO) generate ./...
+
+.PHONY: clean
+clean: demo-down ## Remove bin/, the control plane included
+	rm -rf bin

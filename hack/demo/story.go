@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/fields"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitops-drift/gitops-drift/test/harness"
+)
+
+const raise = "kubectl set resources deployment/payments-api -n payments --limits=memory=1Gi"
+
+// patience is how long a step may take before it counts as failed.
+const patience = 30 * time.Second
+
+// tell plays the whole story. It returns an error where the story cannot go on; what merely went otherwise than told
+// is in n.failed.
+func (s *stage) tell(ctx context.Context, n *narrator) error {
+	for _, chapter := range []func(context.Context, *narrator) error{s.record, s.enforce, s.unseen, s.reconcile} {
+		if err := chapter(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stage) record(ctx context.Context, n *narrator) error {
+	n.chapter("(a) Sunday, 23:40: record")
+	n.say("payments-api runs out of memory. The engineer on call raises the limit that git sets to 512Mi.")
+	_, code, err := n.run(ctx, harness.OnCall, raise)
+	if err != nil {
+		return err
+	}
+	n.expect(code == 0, "the edit is admitted")
+	n.say("It was admitted, and written down:")
+	line, err := s.logged(ctx, "payments-api")
+	if err != nil {
+		return err
+	}
+	n.print(line, "  ")
+	n.expect(strings.Contains(line, string(harness.OnCall)) && strings.Contains(line, "1Gi"), "the log names user and value")
+	n.say("What differs from git, who did it, and what Flux will do about it:")
+	out, code, err := n.run(ctx, harness.OnCall, "kubectl gitops-drift")
+	if err != nil {
+		return err
+	}
+	n.expect(code == 1, "exit code 1, drift found")
+	for _, word := range []string{"resources.limits.memory", "512Mi", "1Gi", "kubectl-set", "revert in"} {
+		n.expect(strings.Contains(out, word), "the table says %q", word)
+	}
+
+	enforce, err := overlay("enforce")
+	if err != nil {
+		return err
+	}
+	n.say("The team lets the loop put things back. Edits are still admitted: the policy's action stays Record.")
+	if _, _, err := n.run(ctx, harness.Admin, "kubectl apply -k "+enforce); err != nil {
+		return err
+	}
+	if _, _, err := n.run(ctx, harness.Admin, policy(`{"action":"Record"}`)); err != nil {
+		return err
+	}
+	if _, err := s.awaitLimit(ctx, "512Mi", nil); err != nil {
+		return err
+	}
+	n.say("The limit is back. The same edit once more, with a stopwatch:")
+	took, err := s.awaitLimit(ctx, "512Mi", func() error {
+		_, _, err := n.run(ctx, harness.OnCall, raise)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	n.say("Back to 512Mi %d ms after the API server had accepted the edit. Flux's interval is 10 minutes.", took.Milliseconds())
+	out, code, err = n.run(ctx, harness.OnCall, "kubectl gitops-drift")
+	if err != nil {
+		return err
+	}
+	n.expect(code == 0 && strings.Contains(out, "In sync"), "nothing differs any more")
+	return nil
+}
+
+func (s *stage) enforce(ctx context.Context, n *narrator) error {
+	n.chapter("(b) enforce")
+	if _, _, err := n.run(ctx, harness.Admin, policy(`{"action":"Deny"}`)); err != nil {
+		return err
+	}
+	if err := s.awaitDeny(ctx); err != nil {
+		return err
+	}
+	out, code, err := n.run(ctx, harness.OnCall, raise)
+	if err != nil {
+		return err
+	}
+	n.expect(code != 0 && strings.Contains(out, "512Mi → 1Gi") && strings.Contains(out, "apps/payments-api/base/deployment.yaml"),
+		"the edit is refused, with field, values and file")
+	out, code, err = n.run(ctx, harness.OnCall, "kubectl delete deployment/payments-api -n payments")
+	if err != nil {
+		return err
+	}
+	n.expect(code != 0 && strings.Contains(out, "managed by Flux"), "the deletion is refused")
+
+	n.say("The change through git instead: 768Mi in apps/payments-api/base/deployment.yaml, merged to main.")
+	const file = "apps/payments-api/base/deployment.yaml"
+	content, err := s.repo.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := s.repo.WriteFile(file, strings.Replace(content, "memory: 512Mi", "memory: 768Mi", 1)); err != nil {
+		return err
+	}
+	if _, err := s.repo.Commit(ctx, "payments-api: raise the memory limit to 768Mi"); err != nil {
+		return err
+	}
+	if _, err := s.cluster.Publish(ctx, harness.Publication{Dir: s.repo.Dir}); err != nil {
+		return err
+	}
+	// infrastructure first: apps depends on it having the same revision.
+	out, code, err = n.run(ctx, harness.OnCall, "kubectl gitops-reconcile kustomization/infrastructure kustomization/apps")
+	if err != nil {
+		return err
+	}
+	n.expect(code == 0 && strings.Contains(out, "ready"), "Flux applies it, untouched by the webhook")
+	_, err = s.awaitLimit(ctx, "768Mi", nil)
+	return err
+}
+
+func (s *stage) unseen(ctx context.Context, n *narrator) error {
+	n.chapter("(c) what flux diff does not see")
+	n.say("Recording only again, and the loop off: an environment variable added with kubectl. flux diff compares a dry-run")
+	n.say("apply with the live object, so it says nothing; but Flux's next apply takes the field over from kubectl and removes it.")
+	if _, _, err := n.run(ctx, harness.Admin, policy(`{"action":"Record","restore":false}`)); err != nil {
+		return err
+	}
+	if err := s.awaitRecord(ctx); err != nil {
+		return err
+	}
+	if _, _, err := n.run(ctx, harness.OnCall, "kubectl set env deployment/payments-api -n payments DEBUG=1"); err != nil {
+		return err
+	}
+	out, code, err := n.run(ctx, harness.OnCall, "kubectl gitops-drift deployment/payments-api -n payments")
+	if err != nil {
+		return err
+	}
+	n.expect(code == 1 && strings.Contains(out, "env[DEBUG]") && strings.Contains(out, "revert in"), "the variable is shown, and that Flux will remove it")
+	_, code, err = n.run(ctx, harness.OnCall, "kubectl gitops-drift deployment/payments-api -n payments -o diff")
+	if err != nil {
+		return err
+	}
+	n.expect(code == 1, "exit code 1, drift found")
+	return nil
+}
+
+func (s *stage) reconcile(ctx context.Context, n *narrator) error {
+	n.chapter("(d) reconcile now")
+	_, code, err := n.run(ctx, harness.OnCall, "kubectl gitops-reconcile kustomization/apps")
+	if err != nil {
+		return err
+	}
+	n.expect(code == 0, "Flux reconciles")
+	out, code, err := n.run(ctx, harness.OnCall, "kubectl gitops-drift")
+	if err != nil {
+		return err
+	}
+	n.expect(code == 0 && strings.Contains(out, "In sync"), "Flux did what was predicted: nothing differs any more")
+	return nil
+}
+
+func policy(spec string) string {
+	return `kubectl patch editpolicy enforce --type merge -p '{"spec":` + spec + `}'`
+}
+
+// logged waits for the controller's log line about an edit of the named object, the newest if there are several.
+func (s *stage) logged(ctx context.Context, name string) (string, error) {
+	var line string
+	err := poll(ctx, "the controller's log line about "+name, func() (bool, error) {
+		log, err := s.controller.Log()
+		for _, l := range strings.Split(log, "\n") {
+			if json.Valid([]byte(l)) && strings.Contains(l, name) && strings.Contains(l, string(harness.OnCall)) {
+				line = l
+			}
+		}
+		return line != "", err
+	})
+	return line, err
+}
+
+// awaitLimit runs act, if any, and waits until the container's memory limit is want, from a watch that was open
+// before. It returns the time from act's end.
+func (s *stage) awaitLimit(ctx context.Context, want string, act func() error) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	wanted := resource.MustParse(want)
+	watcher, err := s.cluster.Admin().Watch(ctx, &appsv1.DeploymentList{}, client.InNamespace(deployment.Namespace),
+		client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", deployment.Name)})
+	if err != nil {
+		return 0, err
+	}
+	defer watcher.Stop()
+	acted := time.Now()
+	var seen time.Time
+	changed := act == nil
+	if act != nil {
+		if err := act(); err != nil {
+			return 0, err
+		}
+		acted = time.Now()
+	}
+	for event := range watcher.ResultChan() {
+		object, ok := event.Object.(*appsv1.Deployment)
+		if !ok || len(object.Spec.Template.Spec.Containers) == 0 {
+			continue
+		}
+		limit := object.Spec.Template.Spec.Containers[0].Resources.Limits.Memory()
+		if limit.Cmp(wanted) != 0 {
+			changed = true
+			continue
+		}
+		if changed {
+			seen = time.Now()
+			break
+		}
+	}
+	if seen.IsZero() {
+		return 0, fmt.Errorf("the memory limit of %s was not %s within %s", deployment, want, patience)
+	}
+	return max(seen.Sub(acted), 0), nil
+}
+
+// awaitDeny and awaitRecord wait until the controller has seen the policy that was just changed, by a dry-run edit.
+func (s *stage) awaitDeny(ctx context.Context) error   { return s.awaitAnswer(ctx, true) }
+func (s *stage) awaitRecord(ctx context.Context) error { return s.awaitAnswer(ctx, false) }
+
+func (s *stage) awaitAnswer(ctx context.Context, denied bool) error {
+	return poll(ctx, "the policy to take effect", func() (bool, error) {
+		result, err := s.cluster.Kubectl(ctx, harness.OnCall, "", "scale", "deployment/payments-api", "-n", "payments", "--replicas=9", "--dry-run=server")
+		return err == nil && (result.Code != 0) == denied, err
+	})
+}
+
+func poll(ctx context.Context, what string, done func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		ok, err := done()
+		if err != nil || ok {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waited %s for %s: %w", patience, what, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// run plays the story on a cluster of its own.
+func run(ctx context.Context) (err error) {
+	n := newNarrator(os.Stdout)
+	n.chapter("gitops-drift: the Sunday night")
+	s, err := setUp(ctx, n.say)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := s.close(); err == nil {
+			err = closing
+		}
+	}()
+	n.cluster = s.cluster
+	if err := s.tell(ctx, n); err != nil {
+		return err
+	}
+	return n.summary()
+}

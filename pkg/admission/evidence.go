@@ -1,0 +1,120 @@
+package admission
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/go-logr/logr"
+
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Keys of the audit annotations; the API server puts the webhook's name and a slash before them.
+const (
+	AuditDecision = "decision"
+	AuditPolicy   = "policy"
+	AuditOwner    = "owner"
+	AuditRevision = "revision"
+	AuditFields   = "fields"
+	AuditError    = "error"
+)
+
+// AuditAnnotations are the evidence that the API server keeps in its audit log, of refused requests too. Requests that
+// passed leave none.
+func (v *Verdict) AuditAnnotations() map[string]string {
+	if v.Decision == Passed {
+		return nil
+	}
+	out := map[string]string{AuditDecision: string(v.Decision), AuditOwner: v.Owner.String()}
+	set := func(key, value string) {
+		if value != "" {
+			out[key] = value
+		}
+	}
+	set(AuditPolicy, v.Policy)
+	set(AuditRevision, v.Revision)
+	set(AuditFields, strings.Join(v.summary(), "\n"))
+	return out
+}
+
+// summary is the lines of the message, and a word for findings about the whole object.
+func (v *Verdict) summary() []string {
+	if len(v.Findings) == 1 && v.Findings[0].Path == nil {
+		return []string{string(v.Findings[0].Kind)}
+	}
+	return v.lines()
+}
+
+// logged is a finding as the log shows it. Values of Secrets are masked.
+type logged struct {
+	Kind  FindingKind `json:"kind"`
+	Field string      `json:"field,omitempty"`
+	Old   string      `json:"old,omitempty"`
+	New   string      `json:"new,omitempty"`
+}
+
+// MarshalLog lets loggers write a finding as an object.
+func (f Finding) MarshalLog() any {
+	return logged{Kind: f.Kind, Field: fields.Name(f.Path), Old: showIf(f.Old), New: showIf(f.New)}
+}
+
+// MarshalJSON writes a finding as the log shows it.
+func (f Finding) MarshalJSON() ([]byte, error) { return json.Marshal(f.MarshalLog()) }
+
+func showIf(v any) string {
+	if v == nil {
+		return ""
+	}
+	return show(v)
+}
+
+// log writes one line for an edit that was judged. A dry-run changes nothing and is no edit, so it is only logged for
+// who looks closely.
+func (v *Verdict) log(log logr.Logger, r *Request) {
+	if !v.judged() {
+		return
+	}
+	level := 0
+	if r.DryRun {
+		level = 1
+	}
+	found := v.Findings[:min(len(v.Findings), maxFindings)]
+	log.V(level).Info("edit of a managed object", "decision", v.Decision, "policy", v.Policy, "operation", r.Operation,
+		"object", objectName(v.Object), "group", v.Object.Group, "subresource", r.Subresource,
+		"owner", v.Owner.String(), "revision", v.Revision, "user", r.User.Username, "groups", r.User.Groups,
+		"manager", writer(r), "findings", found, "count", len(v.Findings), "dryRun", r.DryRun)
+}
+
+// writer is the field manager that the editor gave, as far as the new object shows it: the entry that is new or whose
+// time moved. Empty where it cannot be told.
+func writer(r *Request) string {
+	if r.Old == nil || r.New == nil {
+		return ""
+	}
+	before, err := ownership.Managers(r.Old)
+	if err != nil {
+		return ""
+	}
+	after, err := ownership.Managers(r.New)
+	if err != nil {
+		return ""
+	}
+	for _, m := range after {
+		if !contains(before, m) {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+// contains reports whether managers has m with no fewer fields at the same time. An entry that only lost fields to
+// somebody else is not the writer's.
+func contains(managers []ownership.Manager, m ownership.Manager) bool {
+	for _, b := range managers {
+		if b.Name == m.Name && b.Operation == m.Operation && b.Subresource == m.Subresource && b.APIVersion == m.APIVersion {
+			return m.Fields.Difference(b.Fields).Empty() && (m.Time.Equal(b.Time) || !m.Fields.Equals(b.Fields))
+		}
+	}
+	return false
+}

@@ -1,0 +1,76 @@
+package admission
+
+import (
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Facts are what is known about a Request beyond the request itself.
+type Facts struct {
+	Installation *Installation
+	// Owner manages the object if Managed; if not, it is merely what the new object claims, zero for nothing.
+	Owner   ownership.Owner
+	Managed bool
+	// Status is what the owner's own object says; nil if it is not in this cluster.
+	Status *OwnerStatus
+	// Desired is what Flux applies for the object, and State what says so; State is nil where no state that has
+	// been built names the object.
+	Desired desired.Object
+	State   *desired.State
+	// Policy is the one that applies, nil for none: then edits are recorded.
+	Policy *v1alpha1.EditPolicy
+}
+
+// OwnerStatus is what a Kustomization or HelmRelease says about itself and about one object.
+type OwnerStatus struct {
+	// ServiceAccount is the account in the owner's namespace that Flux applies with; empty for Flux's own.
+	ServiceAccount string
+	Suspended      bool
+	// Revision is what Flux applied last.
+	Revision string
+	// Settled says that the owner is ready at its present generation, so that its inventory is complete.
+	Settled bool
+	// Inventoried says that the object is in the owner's inventory.
+	Inventoried bool
+}
+
+// manager returns the owner of the object as the old object or the desired state prove it.
+func manager(r *Request, state *desired.State) (ownership.Owner, bool) {
+	if r.Old != nil && !r.scale() {
+		if owner, ok := ownership.Proven(r.Old); ok {
+			return owner, true
+		}
+	}
+	if state != nil {
+		return state.Owner, true
+	}
+	return ownership.Owner{}, false
+}
+
+// claim returns the owner that the object's labels name without proof. What the new object says is the editor's word,
+// so it counts only where the old object said nothing.
+func claim(r *Request) (ownership.Owner, bool) {
+	if r.scale() {
+		return ownership.Owner{}, false
+	}
+	if r.Old != nil {
+		if owner, ok := ownership.Claimed(r.Old); ok {
+			return owner, true
+		}
+	}
+	if r.New == nil {
+		return ownership.Owner{}, false
+	}
+	return ownership.Claimed(r.New)
+}
+
+// Lookups answer from memory; they may be called concurrently.
+type Lookups interface {
+	// Desired returns what Flux applies for an object, see desired.Store.
+	Desired(key desired.Key) (desired.Object, *desired.State, bool)
+	// Owner returns what is known of an owner and of key in its inventory, nil if the owner is not in this cluster.
+	Owner(owner ownership.Owner, key desired.Key) (*OwnerStatus, error)
+	// Policies returns all policies; the slice is not changed by the caller.
+	Policies() ([]v1alpha1.EditPolicy, error)
+}

@@ -1,0 +1,300 @@
+package admission
+
+import (
+	"fmt"
+	"slices"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/fluxcd/pkg/ssa"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/pkg/redact"
+)
+
+// restartedAt is what `kubectl rollout restart` sets in the pod template.
+const restartedAt = "kubectl.kubernetes.io/restartedAt"
+
+// requests are the annotations that ask Flux to reconcile; setting them is using Flux, not editing an object.
+var requests = []string{"reconcile.fluxcd.io/requestedAt", "reconcile.fluxcd.io/forceAt", "reconcile.fluxcd.io/resetAt"}
+
+// find lists what an edit does to a managed object, or to one that claims to be managed.
+func find(r *Request, facts *Facts) ([]Finding, error) {
+	if !facts.Managed {
+		return lookAlike(r, facts), nil
+	}
+	switch {
+	case r.scale():
+		return scaled(r, facts), nil
+	case r.Operation == admissionv1.Delete:
+		return []Finding{{Kind: Deleted}}, nil
+	case r.Operation == admissionv1.Create:
+		return created(r, facts)
+	}
+	return updated(r, facts)
+}
+
+// lookAlike finds a person's object that newly claims an owner. Controllers do copy labels to what they create.
+func lookAlike(r *Request, facts *Facts) []Finding {
+	if r.New == nil || !person(r.User) {
+		return nil
+	}
+	now, ok := ownership.Claimed(r.New)
+	if !ok {
+		return nil
+	}
+	if r.Old != nil {
+		if before, ok := ownership.Claimed(r.Old); ok && before == now {
+			return nil
+		}
+	}
+	return []Finding{{Kind: LookAlike, Path: fieldpath.MakePathOrDie("metadata", "labels", facts.Owner.Kind.NameLabel()), New: now.Name}}
+}
+
+// scaled judges a Scale, which has neither labels nor managedFields, by what git says about the scaled object.
+func scaled(r *Request, facts *Facts) []Finding {
+	path := fieldpath.MakePathOrDie("spec", "replicas")
+	want, declared := fields.Get(facts.Desired.Object, path)
+	if !declared || r.Old == nil || r.New == nil {
+		return nil
+	}
+	before, _ := fields.Get(r.Old.Object, path)
+	after, _ := fields.Get(r.New.Object, path)
+	// A Scale leaves zero replicas out.
+	before, after = orZero(before), orZero(after)
+	if fields.Equal(before, after) || fields.Equal(after, want) {
+		return nil
+	}
+	return []Finding{{Kind: Changed, Path: path, Old: before, New: after}}
+}
+
+func orZero(replicas any) any {
+	if replicas == nil {
+		return int64(0)
+	}
+	return replicas
+}
+
+// created judges bringing a missing object back: what git declares must be as git says. Flux adds the rest.
+func created(r *Request, facts *Facts) ([]Finding, error) {
+	managers, err := ownership.Managers(r.New)
+	if err != nil {
+		return nil, err
+	}
+	j := judge{request: r, facts: facts}
+	var found []Finding
+	for _, c := range fields.Diff(content(r, facts.Desired.Unstructured), content(r, r.New), ownership.Shape(managers)) {
+		for _, c := range split(c) {
+			switch {
+			case control(c.Path) && c.After != nil:
+				found = append(found, j.finding(OptedOut, c))
+			case c.Before != nil && c.After != nil && !facts.Desired.Encrypted && !restores(c.Path, facts.Desired, c.After, true):
+				found = append(found, j.finding(Changed, c))
+			}
+		}
+	}
+	return found, nil
+}
+
+func updated(r *Request, facts *Facts) ([]Finding, error) {
+	before, err := ownership.Managers(r.Old)
+	if err != nil {
+		return nil, fmt.Errorf("old object: %w", err)
+	}
+	after, err := ownership.Managers(r.New)
+	if err != nil {
+		return nil, fmt.Errorf("new object: %w", err)
+	}
+	j := judge{request: r, facts: facts}
+	var had bool
+	j.declared, had = ownership.Declared(before, facts.Owner.Kind)
+	j.foreign = had && j.otherVersion(before)
+	j.own, j.others = stripped(after, facts)
+
+	var found []Finding
+	for _, c := range fields.Diff(content(r, r.Old), content(r, r.New), ownership.Shape(before, after)) {
+		for _, c := range split(c) {
+			if kind, ok := j.judge(c); ok {
+				found = append(found, j.finding(kind, c))
+			}
+		}
+	}
+	if _, has := ownership.Declared(after, facts.Owner.Kind); had && !has {
+		found = append(found, Finding{Kind: Disowned, Path: fieldpath.MakePathOrDie("metadata", "managedFields",
+			fieldpath.KeyByFields("manager", facts.Owner.Kind.Manager()))})
+	}
+	return found, nil
+}
+
+// content is the part of an object that an edit can change: all but what names it and what the API server keeps.
+// Status has its own subresource; a write to it can change metadata too, and of such a write only that counts.
+func content(r *Request, object *unstructured.Unstructured) map[string]any {
+	out := map[string]any{}
+	if r.Subresource != "status" {
+		for k, v := range object.Object {
+			if k != "apiVersion" && k != "kind" {
+				out[k] = v
+			}
+		}
+	}
+	metadata, _ := object.Object["metadata"].(map[string]any)
+	kept := map[string]any{}
+	for _, field := range []string{"labels", "annotations", "finalizers", "ownerReferences"} {
+		if v, ok := metadata[field]; ok {
+			kept[field] = v
+		}
+	}
+	out["metadata"] = kept
+	return out
+}
+
+// split divides a change of a whole map of labels or annotations into its keys, for each has a meaning of its own.
+func split(c fields.Change) []fields.Change {
+	n := len(c.Path)
+	if n < 2 || !is(c.Path[n-2], "metadata") || !is(c.Path[n-1], "labels") && !is(c.Path[n-1], "annotations") {
+		return []fields.Change{c}
+	}
+	before, _ := c.Before.(map[string]any)
+	after, _ := c.After.(map[string]any)
+	changes := fields.Diff(before, after, nil)
+	for i := range changes {
+		changes[i].Path = append(c.Path.Copy(), changes[i].Path...)
+	}
+	return changes
+}
+
+func is(element fieldpath.PathElement, name string) bool {
+	return element.FieldName != nil && *element.FieldName == name
+}
+
+// annotation returns the key if path is an annotation of the object or of its pod template.
+func annotation(path fieldpath.Path) string {
+	n := len(path)
+	if n < 3 || !is(path[n-3], "metadata") || !is(path[n-2], "annotations") || path[n-1].FieldName == nil {
+		return ""
+	}
+	return *path[n-1].FieldName
+}
+
+// metadataKey returns the key if path is an annotation or a label of the object itself.
+func metadataKey(path fieldpath.Path) string {
+	if len(path) != 3 || !is(path[0], "metadata") || !is(path[1], "annotations") && !is(path[1], "labels") || path[2].FieldName == nil {
+		return ""
+	}
+	return *path[2].FieldName
+}
+
+// control reports whether path is an annotation or label that steers Flux.
+func control(path fieldpath.Path) bool {
+	return slices.Contains(ownership.Controls(), metadataKey(path))
+}
+
+// judge judges the changes of one update.
+type judge struct {
+	request *Request
+	facts   *Facts
+	// declared is what the owner's entry held before the edit. If foreign, it speaks of another version of the
+	// object's API.
+	declared *fieldpath.Set
+	foreign  bool
+	// own is what Flux's next apply makes its own after the edit, others what it leaves to other managers.
+	own, others *fieldpath.Set
+}
+
+// judge says what a change is, false if it is nothing that git or Flux cares about.
+func (j *judge) judge(c fields.Change) (FindingKind, bool) {
+	key := metadataKey(c.Path)
+	kind := Changed
+	if c.After == nil {
+		kind = Removed
+	}
+	want, wanted := j.wanted(c.Path)
+	asGit := wanted && !j.facts.Desired.Encrypted && matches(c.Path, c.After, want, c.Before == nil)
+	switch {
+	case key == corev1.LastAppliedConfigAnnotation, slices.Contains(requests, key):
+		return "", false
+	case asGit:
+		return "", false
+	case control(c.Path) && c.After != nil:
+		return OptedOut, true
+	case key == j.facts.Owner.Kind.NameLabel(), key == j.facts.Owner.Kind.NamespaceLabel():
+		return kind, true
+	case wanted, holds(j.declared, c.Path), j.foreign && j.declaresBelow(c.Path[0]):
+		return kind, true
+	case c.After != nil && holds(j.own, c.Path) && !holds(j.others, c.Path):
+		if len(c.Path) > 3 && annotation(c.Path) == restartedAt {
+			return Restarted, true
+		}
+		return Added, true
+	}
+	return "", false
+}
+
+// wanted returns what git says at path, false where it says nothing or says it in another version of the API.
+func (j *judge) wanted(path fieldpath.Path) (any, bool) {
+	if j.facts.State == nil {
+		return nil, false
+	}
+	if !is(path[0], "metadata") && j.facts.Desired.GetAPIVersion() != j.request.New.GetAPIVersion() {
+		return nil, false
+	}
+	return wantedAt(j.facts.Desired.Object, path)
+}
+
+// otherVersion reports whether the owner's entry speaks of another version of the API than the request does.
+func (j *judge) otherVersion(managers []ownership.Manager) bool {
+	for _, m := range managers {
+		if m.Name == j.facts.Owner.Kind.Manager() && m.Subresource == "" && m.APIVersion != j.request.New.GetAPIVersion() {
+			return true
+		}
+	}
+	return false
+}
+
+// declaresBelow reports whether the owner declared anything below a field at the top of the object. Between versions of an
+// API no more can be told; metadata is the same in all.
+func (j *judge) declaresBelow(top fieldpath.PathElement) bool {
+	return !is(top, "metadata") && holds(j.declared, fieldpath.Path{top})
+}
+
+func (j *judge) finding(kind FindingKind, c fields.Change) Finding {
+	before, after := redact.Change(j.request.Object.GroupKind(), c.Path, c.Before, c.After)
+	return Finding{Kind: kind, Path: c.Path, Old: before, New: after}
+}
+
+// stripped divides the fields of an object into those that Flux's next apply makes its own and those that it leaves
+// to other managers. People's additions to what Helm manages count as if Flux took them over: they are drift, too.
+func stripped(managers []ownership.Manager, facts *Facts) (own, others *fieldpath.Set) {
+	var takeover []ssa.FieldManager
+	if facts.State == nil || !ownership.Has(facts.Desired, ownership.SSA, ownership.Merge) {
+		takeover = facts.Installation.Takeover
+	}
+	own, others = fieldpath.NewSet(), fieldpath.NewSet()
+	for _, m := range managers {
+		if m.TakenOver(takeover) || m.Name == facts.Owner.Kind.Manager() && m.Subresource == "" {
+			own = own.Union(m.Fields)
+		} else {
+			others = others.Union(m.Fields)
+		}
+	}
+	return own, others
+}
+
+// holds reports whether set has path or something below it. A leaf above path is no atomic field that contains it, for
+// fields.Diff does not descend into those: it is an empty map that its manager declared.
+func holds(set *fieldpath.Set, path fieldpath.Path) bool {
+	if set.Has(path) {
+		return true
+	}
+	for _, element := range path {
+		sub, ok := set.Children.Get(element)
+		if !ok {
+			return false
+		}
+		set = sub
+	}
+	return !set.Empty()
+}

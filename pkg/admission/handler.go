@@ -1,0 +1,97 @@
+package admission
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+)
+
+// Path is where the API server finds the webhook.
+const Path = "/admit-edits"
+
+// Handler answers admission reviews. Its fields must not change once it serves; it serves concurrently.
+type Handler struct {
+	Installation *Installation
+	Lookups      Lookups
+	KindOf       KindOf
+	Metrics      *Metrics
+	Log          logr.Logger
+	// FailClosed refuses what cannot be judged, as failurePolicy Fail asks for; without it such an edit is admitted
+	// and marked in the audit log.
+	FailClosed bool
+}
+
+var _ admission.Handler = (*Handler)(nil)
+
+// Handle implements admission.Handler.
+func (h *Handler) Handle(_ context.Context, req admission.Request) (resp admission.Response) {
+	start := time.Now()
+	decision := Unjudged
+	// A panic that controller-runtime recovers is answered as a refusal, even under failurePolicy Ignore.
+	defer func() {
+		if p := recover(); p != nil {
+			decision, resp = Unjudged, h.unjudged(&req.AdmissionRequest, fmt.Errorf("panic: %T", p))
+		}
+		h.Metrics.observe(decision, req.Operation, req.DryRun != nil && *req.DryRun, time.Since(start))
+	}()
+	v, err := h.judge(&req.AdmissionRequest)
+	if err != nil {
+		return h.unjudged(&req.AdmissionRequest, err)
+	}
+	decision = v.Decision
+	return respond(v)
+}
+
+func (h *Handler) judge(in *admissionv1.AdmissionRequest) (*Verdict, error) {
+	// Most writes come from controllers; they need no decoding.
+	if why := h.Installation.Trusts(in.UserInfo); why != "" {
+		return &Verdict{Decision: Passed, Reason: why}, nil
+	}
+	r, err := NewRequest(in, h.KindOf)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := gather(r, h.Installation, h.Lookups)
+	if err != nil {
+		return nil, err
+	}
+	v, err := Judge(r, facts)
+	if err != nil {
+		return nil, err
+	}
+	v.log(h.Log, r)
+	return v, nil
+}
+
+func respond(v *Verdict) admission.Response {
+	resp := admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
+		Allowed:          v.Admitted(),
+		AuditAnnotations: v.AuditAnnotations(),
+		Warnings:         v.Warnings(),
+	}}
+	if !resp.Allowed {
+		resp.Result = &metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: v.Message()}
+	}
+	return resp
+}
+
+// unjudged answers a request that could not be judged as the failure policy says. It never goes unnoticed.
+func (h *Handler) unjudged(in *admissionv1.AdmissionRequest, err error) admission.Response {
+	h.Log.Error(err, "edit could not be judged", "operation", in.Operation, "kind", in.Kind.Kind, "group", in.Kind.Group,
+		"namespace", in.Namespace, "name", in.Name, "subresource", in.SubResource, "user", in.UserInfo.Username, "admitted", !h.FailClosed)
+	resp := admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
+		Allowed:          !h.FailClosed,
+		AuditAnnotations: map[string]string{AuditDecision: string(Unjudged), AuditError: err.Error()},
+	}}
+	if h.FailClosed {
+		resp.Result = &metav1.Status{Code: http.StatusInternalServerError, Reason: metav1.StatusReasonInternalError,
+			Message: fmt.Sprintf("gitops-drift could not judge this edit, and failurePolicy Fail refuses what it cannot judge: %v", err)}
+	}
+	return resp
+}

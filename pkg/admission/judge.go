@@ -1,0 +1,143 @@
+package admission
+
+import (
+	"fmt"
+
+	admissionv1 "k8s.io/api/admission/v1"
+
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/pkg/policy"
+)
+
+// Judge decides about one request. An error means that the request could not be judged.
+func Judge(r *Request, facts *Facts) (*Verdict, error) {
+	v := &Verdict{Decision: Passed, Object: r.Object}
+	if v.Reason = passes(r, facts); v.Reason != "" {
+		return v, nil
+	}
+	v.Owner = facts.Owner
+	v.Revision, v.File = source(facts)
+	var err error
+	if v.Findings, err = find(r, facts); err != nil {
+		return nil, err
+	}
+	if !v.judged() {
+		v.Decision, v.Reason = Allowed, ""
+		if !facts.Managed {
+			v.Decision, v.Reason = Passed, "not managed by Flux"
+		}
+		return v, nil
+	}
+	v.Decision = Recorded
+	if facts.Policy != nil {
+		v.Policy = facts.Policy.Name
+		v.Decision = decide(r, facts.Policy, v.Findings)
+	}
+	v.closing = closing(r, facts, v)
+	return v, nil
+}
+
+// passes says why a request is not judged, empty if it is.
+func passes(r *Request, facts *Facts) string {
+	if why := facts.Installation.Trusts(r.User); why != "" {
+		return why
+	}
+	switch {
+	case r.Old != nil && r.Old.GetDeletionTimestamp() != nil:
+		return "already terminating"
+	case facts.Owner == ownership.Owner{}:
+		return "not managed by Flux"
+	case facts.Status != nil && applies(r.User, facts.Owner, facts.Status.ServiceAccount):
+		return "Flux in the name of " + facts.Owner.String()
+	case facts.Managed && facts.abandoned():
+		return "no longer managed by " + facts.Owner.String()
+	case facts.State != nil && handsOff(facts):
+		return "git holds Flux off this object"
+	case r.Subresource != "" && r.Operation == admissionv1.Create:
+		// An eviction, a binding, a token: an act on the object, not an edit of it.
+		return "no edit"
+	}
+	return ""
+}
+
+// abandoned reports whether Flux has let go of the object and its labels are left over: its owner is up to date and
+// names it neither in its desired state nor in its inventory.
+func (f *Facts) abandoned() bool {
+	return f.State == nil && f.Status != nil && f.Status.Settled && !f.Status.Inventoried
+}
+
+// handsOff reports whether git itself says that Flux leaves the object alone once it is there.
+func handsOff(facts *Facts) bool {
+	_, out := ownership.OptOut(facts.Desired)
+	return out || ownership.Has(facts.Desired, ownership.SSA, ownership.IfNotPresent)
+}
+
+func source(facts *Facts) (revision, file string) {
+	switch {
+	case facts.State != nil:
+		return facts.State.Revision, facts.Desired.File
+	case facts.Status != nil:
+		return facts.Status.Revision, ""
+	}
+	return "", ""
+}
+
+func decide(r *Request, p *v1alpha1.EditPolicy, found []Finding) Decision {
+	if policy.Exempts(p, r.User) {
+		return Exempted
+	}
+	switch p.Spec.Action {
+	case v1alpha1.Record:
+		return Recorded
+	case v1alpha1.Warn:
+		return Warned
+	}
+	if restartOnly(found) {
+		return Warned
+	}
+	return Denied
+}
+
+func restartOnly(found []Finding) bool {
+	for _, f := range found {
+		if f.Kind != Restarted {
+			return false
+		}
+	}
+	return true
+}
+
+// closing says what Flux will do, as far as that is known, and what to do instead.
+func closing(r *Request, facts *Facts, v *Verdict) string {
+	has := map[FindingKind]bool{}
+	for _, f := range v.Findings {
+		has[f.Kind] = true
+	}
+	owner := fluxName(v.Owner)
+	optOut, out := "", false
+	if r.Old != nil {
+		optOut, out = ownership.OptOut(r.Old)
+	}
+	would := "would"
+	if v.Admitted() {
+		would = "will"
+	}
+	switch {
+	case has[LookAlike]:
+		return fmt.Sprintf("%s does not declare it. Leave the labels out, or declare the object in git.", owner)
+	case restartOnly(v.Findings):
+		return fmt.Sprintf("Flux will strip this annotation at its next reconcile, and so roll the %s once more.", v.Object.Kind)
+	case has[OptedOut]:
+		return fmt.Sprintf("This %s keep Flux from looking after the object as git says. Change the file in git.", would)
+	case v.Owner.Kind == ownership.HelmRelease:
+		return "Helm does not know of this edit: it lasts until the next release or drift correction. Change the release in git."
+	case facts.Status != nil && facts.Status.Suspended:
+		return fmt.Sprintf("%s is suspended; Flux %s undo this edit when it resumes. Change the file in git.", owner, would)
+	case out:
+		return fmt.Sprintf("Flux is held off this object by %s, but git declares it. Change the file in git.", optOut)
+	case has[Deleted]:
+		return fmt.Sprintf("Flux %s recreate it. To remove it, delete it in git.", would)
+	}
+	return fmt.Sprintf("Flux %s undo this edit. Change the file in git.", would)
+}

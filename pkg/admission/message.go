@@ -1,0 +1,136 @@
+package admission
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+const (
+	// maxFindings bounds what a message and an audit annotation list; the rest is counted.
+	maxFindings = 20
+	// maxValue bounds, in characters, how much of a value they show.
+	maxValue = 120
+	// absent stands for a field that is not there.
+	absent = "–"
+)
+
+// Message is what the editor reads when the edit is refused.
+func (v *Verdict) Message() string {
+	var b strings.Builder
+	b.WriteString(v.headline())
+	if v.File != "" {
+		b.WriteString("\n  declared in " + v.File)
+	}
+	for _, line := range v.lines() {
+		b.WriteString("\n  " + line)
+	}
+	b.WriteString("\n" + v.closing)
+	return b.String()
+}
+
+// Warnings are what the editor reads when the edit is admitted, a line each; none if there is nothing to say.
+func (v *Verdict) Warnings() []string {
+	switch {
+	case !v.judged():
+		return nil
+	case v.Decision == Warned:
+		return append(append([]string{v.headline()}, v.lines()...), v.closing)
+	case v.Decision == Recorded && restartOnly(v.Findings):
+		return []string{v.closing}
+	}
+	return nil
+}
+
+func (v *Verdict) headline() string {
+	var at string
+	if v.Revision != "" {
+		at = " at " + shortRevision(v.Revision)
+	}
+	for _, f := range v.Findings {
+		if f.Kind == LookAlike {
+			return fmt.Sprintf("%s carries the labels of Flux %s", objectName(v.Object), fluxName(v.Owner))
+		}
+	}
+	return fmt.Sprintf("%s is managed by Flux %s%s", objectName(v.Object), fluxName(v.Owner), at)
+}
+
+// lines says what the edit does, a line a field.
+func (v *Verdict) lines() []string {
+	var out []string
+	for i, f := range v.Findings {
+		if i == maxFindings {
+			return append(out, fmt.Sprintf("and %d more", len(v.Findings)-i))
+		}
+		if line := f.line(); line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// line is the finding as path: old → new; empty where it is about the whole object.
+func (f Finding) line() string {
+	switch {
+	case f.Path == nil:
+		return ""
+	case f.Kind == Disowned:
+		return fields.Name(f.Path) + ": removed"
+	}
+	return fmt.Sprintf("%s: %s → %s", fields.Name(f.Path), show(f.Old), show(f.New))
+}
+
+// show writes a value on one line.
+func show(v any) string {
+	s, ok := v.(string)
+	switch {
+	case v == nil:
+		return absent
+	case !ok || s == "" || strings.ContainsAny(s, "\n\r\t") || strings.TrimSpace(s) != s:
+		encoded, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Sprint(v)
+		}
+		s = string(encoded)
+	}
+	if utf8.RuneCountInString(s) > maxValue {
+		return string([]rune(s)[:maxValue]) + "…"
+	}
+	return s
+}
+
+// objectName writes Kind namespace/name.
+func objectName(key desired.Key) string {
+	if key.Namespace == "" {
+		return key.Kind + " " + key.Name
+	}
+	return key.Kind + " " + key.Namespace + "/" + key.Name
+}
+
+// fluxName writes Kind namespace/name.
+func fluxName(owner ownership.Owner) string {
+	return fmt.Sprintf("%s %s/%s", owner.Kind, owner.Namespace, owner.Name)
+}
+
+// shortRevision cuts the digest of a Flux revision (main@sha1:…) to the seven digits that git shows.
+func shortRevision(revision string) string {
+	const digits = 7
+	prefix, digest, ok := cutLast(revision, ":")
+	if !ok || len(digest) <= digits {
+		return revision
+	}
+	return prefix + ":" + digest[:digits]
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}

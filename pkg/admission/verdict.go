@@ -1,0 +1,81 @@
+package admission
+
+import (
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Decision is what happens to a request.
+type Decision string
+
+// The decisions. Only Denied refuses.
+const (
+	// Passed: the writer or the object is none of those that are judged.
+	Passed Decision = "Passed"
+	// Allowed: the object is managed, and the edit leaves everything that git declares as it is.
+	Allowed Decision = "Allowed"
+	// Exempted: the policy exempts the writer.
+	Exempted Decision = "Exempted"
+	Recorded Decision = "Recorded"
+	Warned   Decision = "Warned"
+	Denied   Decision = "Denied"
+	// Unjudged: an internal error; what happens is up to the webhook's failure policy.
+	Unjudged Decision = "Unjudged"
+)
+
+// FindingKind says what an edit does.
+type FindingKind string
+
+// The kinds of finding.
+const (
+	// Changed and Removed are fields that git declares, or the owner's labels.
+	Changed FindingKind = "Changed"
+	Removed FindingKind = "Removed"
+	// Added is a field that git does not declare and that Flux would strip.
+	Added FindingKind = "Added"
+	// OptedOut is an annotation or label that keeps Flux from looking after the object.
+	OptedOut FindingKind = "OptedOut"
+	// Disowned is the loss of the managedFields entry that says what Flux declared.
+	Disowned FindingKind = "Disowned"
+	// Deleted is the whole object.
+	Deleted FindingKind = "Deleted"
+	// LookAlike is an object that claims an owner which does not declare it.
+	LookAlike FindingKind = "LookAlike"
+	// Restarted is the annotation of `kubectl rollout restart`. It is written down, never refused.
+	Restarted FindingKind = "Restarted"
+)
+
+// Finding is one thing that an edit does to a managed object.
+type Finding struct {
+	Kind FindingKind
+	// Path is nil where the finding is about the whole object.
+	Path fieldpath.Path
+	// Old and New are JSON values, nil for absent. Values of Secrets are masked.
+	Old, New any
+}
+
+// Verdict is what Judge makes of a request.
+type Verdict struct {
+	Decision Decision
+	// Reason says why the request passed, in a few words; empty for other decisions.
+	Reason string
+	// Object and Owner are zero where the request passed before they were looked at.
+	Object desired.Key
+	Owner  ownership.Owner
+	// Revision is the one that Flux applied last, File the file that declares the object; empty where not known.
+	Revision, File string
+	// Findings are ordered by path.
+	Findings []Finding
+	// Policy is the name of the policy that applied, empty for none.
+	Policy string
+	// closing is the sentence that says what Flux does about the edit and what to do instead.
+	closing string
+}
+
+// Admitted reports whether the edit goes through. For Unjudged that is up to the failure policy.
+func (v *Verdict) Admitted() bool { return v.Decision != Denied }
+
+// judged reports whether the edit is evidence: it does something to a managed object.
+func (v *Verdict) judged() bool { return len(v.Findings) > 0 }

@@ -1,0 +1,99 @@
+package follow
+
+import (
+	"context"
+
+	"github.com/fluxcd/cli-utils/pkg/object"
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitops-drift/gitops-drift/pkg/admission"
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Lookups answers from a Store and a cache. It may be used concurrently.
+type Lookups struct {
+	Store *desired.Store
+	// Cache must hold Kustomizations and EditPolicies. What it returns is only read.
+	Cache client.Reader
+	// HelmReleases says that the cache holds HelmReleases too; their CRD need not be installed.
+	HelmReleases bool
+}
+
+var _ admission.Lookups = (*Lookups)(nil)
+
+// Desired implements admission.Lookups.
+func (l *Lookups) Desired(key desired.Key) (desired.Object, *desired.State, bool) {
+	return l.Store.Find(key)
+}
+
+// Policies implements admission.Lookups.
+func (l *Lookups) Policies() ([]v1alpha1.EditPolicy, error) {
+	list := &v1alpha1.EditPolicyList{}
+	if err := l.Cache.List(context.Background(), list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// Owner implements admission.Lookups.
+func (l *Lookups) Owner(owner ownership.Owner, key desired.Key) (*admission.OwnerStatus, error) {
+	name := client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}
+	var status *admission.OwnerStatus
+	var err error
+	switch {
+	case owner.Kind == ownership.Kustomization:
+		ks := &kustomizev1.Kustomization{}
+		if err = l.Cache.Get(context.Background(), name, ks, client.UnsafeDisableDeepCopy); err == nil {
+			status = kustomizationStatus(ks, key)
+		}
+	case l.HelmReleases:
+		hr := &helmv2.HelmRelease{}
+		if err = l.Cache.Get(context.Background(), name, hr, client.UnsafeDisableDeepCopy); err == nil {
+			status = helmReleaseStatus(hr)
+		}
+	}
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return status, err
+}
+
+func kustomizationStatus(ks *kustomizev1.Kustomization, key desired.Key) *admission.OwnerStatus {
+	return &admission.OwnerStatus{
+		ServiceAccount: ks.Spec.ServiceAccountName,
+		Suspended:      ks.Spec.Suspend,
+		Revision:       ks.Status.LastAppliedRevision,
+		Settled: ks.Spec.KubeConfig == nil && ks.Status.ObservedGeneration == ks.Generation && ks.Status.LastAttemptedRevision == ks.Status.LastAppliedRevision &&
+			apimeta.IsStatusConditionTrue(ks.Status.Conditions, meta.ReadyCondition) && !apimeta.IsStatusConditionTrue(ks.Status.Conditions, meta.ReconcilingCondition),
+		Inventoried: inventoried(ks.Status.Inventory, key),
+	}
+}
+
+func inventoried(inventory *kustomizev1.ResourceInventory, key desired.Key) bool {
+	if inventory == nil {
+		return false
+	}
+	id := object.ObjMetadata{Namespace: key.Namespace, Name: key.Name, GroupKind: key.GroupKind()}.String()
+	for _, entry := range inventory.Entries {
+		if entry.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// helmReleaseStatus leaves the inventory open: what Helm released is in its storage, which nobody reads here.
+func helmReleaseStatus(hr *helmv2.HelmRelease) *admission.OwnerStatus {
+	status := &admission.OwnerStatus{ServiceAccount: hr.Spec.ServiceAccountName, Suspended: hr.Spec.Suspend}
+	if latest := hr.Status.History.Latest(); latest != nil {
+		status.Revision = latest.ChartVersion
+	}
+	return status
+}

@@ -1,0 +1,2 @@
+// Package policy says which EditPolicy applies to an object, and whom it exempts.
+package policy

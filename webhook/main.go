@@ -1,0 +1,52 @@
+// Command gitops-drift is the controller: an admission webhook on every replica that judges imperative edits of objects
+// that Flux manages, and, on the leader, the loop that puts desired state back.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+)
+
+// usageError is the exit code for arguments that make no sense; others are 1.
+const usageError = 2
+
+func main() {
+	o, err := parse(os.Args[0], os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(usageError)
+	case o.version:
+		fmt.Println("gitops-drift", version())
+		return
+	}
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.zap)))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, o); err != nil {
+		ctrl.Log.Error(err, "gitops-drift ends")
+		os.Exit(1)
+	}
+}
+
+// version is what the build recorded: the module's version or the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown)"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/gitops-drift/gitops-drift/pkg/admission"
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/follow"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/pkg/servingcert"
+)
+
+// leaseName is the leader's lease.
+const leaseName = "gitops-drift.gitops-drift.dev"
+
+// run runs the controller until ctx ends.
+func run(ctx context.Context, o *options) error {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	config.UserAgent = "gitops-drift/" + version()
+	scheme, err := newScheme()
+	if err != nil {
+		return err
+	}
+	certificate := &servingcert.Keeper{
+		Secret:        client.ObjectKey{Namespace: o.namespace, Name: o.caSecret},
+		Configuration: o.configuration,
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme,
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&admissionregistrationv1.ValidatingWebhookConfiguration{}: {
+				Field: fields.OneTermEqualSelector("metadata.name", o.configuration),
+			},
+		}},
+		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:        o.healthAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       o.namespace,
+		LeaderElectionReleaseOnCancel: true,
+		WebhookServer: webhook.NewServer(webhook.Options{
+			Port: o.webhookPort,
+			TLSOpts: []func(*tls.Config){func(c *tls.Config) {
+				c.MinVersion = tls.VersionTLS13
+				c.GetCertificate = certificate.Certificate
+			}},
+		}),
+	})
+	if err != nil {
+		return err
+	}
+	certificate.Reader, certificate.Writer = mgr.GetAPIReader(), mgr.GetClient()
+	if err := certificate.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if err := setUp(ctx, mgr, o); err != nil {
+		return err
+	}
+	draining := &atomic.Bool{}
+	if err := addChecks(mgr, certificate, draining); err != nil {
+		return err
+	}
+	return mgr.Start(drain(ctx, draining, o.shutdownDelay))
+}
+
+// setUp adds to the manager what makes up the product.
+func setUp(ctx context.Context, mgr manager.Manager, o *options) error {
+	// Sources, variables and secrets are read when a state is built, not cached: this client asks the API server.
+	direct, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return err
+	}
+	store := &desired.Store{}
+	builder := desired.NewBuilder(direct, desired.NewClusterFetcher())
+	if err := (&follow.Follower{Client: mgr.GetClient(), Builder: builder, Store: store}).SetupWithManager(mgr); err != nil {
+		return err
+	}
+	lookups := &follow.Lookups{Store: store, Cache: mgr.GetCache()}
+	if lookups.HelmReleases, err = cached(ctx, mgr); err != nil {
+		return err
+	}
+	if err := addWebhook(mgr, o, lookups); err != nil {
+		return err
+	}
+	// The restore loop is added here, for the leader. It needs: mgr, store, lookups.Policies with policy.Effective.
+	return nil
+}
+
+// cached fills the cache with what is read from it on the path of a request. HelmReleases are optional in Flux; it
+// reports whether there are any.
+func cached(ctx context.Context, mgr manager.Manager) (helmReleases bool, err error) {
+	kinds := []client.Object{&v1alpha1.EditPolicy{}, &kustomizev1.Kustomization{}}
+	helm := helmv2.GroupVersion.WithKind(helmv2.HelmReleaseKind)
+	_, err = mgr.GetRESTMapper().RESTMapping(helm.GroupKind(), helm.Version)
+	switch {
+	case err == nil:
+		kinds, helmReleases = append(kinds, &helmv2.HelmRelease{}), true
+	case !apimeta.IsNoMatchError(err):
+		return false, fmt.Errorf("look for the kind HelmRelease: %w", err)
+	}
+	for _, kind := range kinds {
+		if _, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
+			return false, fmt.Errorf("watch %T: %w; are the CRDs of Flux and gitops-drift installed?", kind, err)
+		}
+	}
+	return helmReleases, nil
+}
+
+func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups) error {
+	instruments, err := admission.NewMetrics(metrics.Registry)
+	if err != nil {
+		return err
+	}
+	mgr.GetWebhookServer().Register(admission.Path, &webhook.Admission{Handler: &admission.Handler{
+		Installation: &admission.Installation{
+			FluxNamespace:  o.fluxNamespace,
+			Namespace:      o.namespace,
+			ServiceAccount: o.serviceAccount,
+			Takeover:       ownership.Takeover(o.overrideManagers),
+		},
+		Lookups: lookups,
+		KindOf: func(resource schema.GroupVersionResource) (schema.GroupVersionKind, error) {
+			return mgr.GetRESTMapper().KindFor(resource)
+		},
+		Metrics:    instruments,
+		Log:        mgr.GetLogger().WithName("admission"),
+		FailClosed: o.failurePolicy == string(admissionregistrationv1.Fail),
+	}})
+	return nil
+}
+
+// addChecks adds the probes. A replica is ready when the API server can call it and its answers rest on full caches.
+func addChecks(mgr manager.Manager, certificate *servingcert.Keeper, draining *atomic.Bool) error {
+	synced := &atomic.Bool{}
+	if err := mgr.Add(everywhere(func(ctx context.Context) error {
+		if mgr.GetCache().WaitForCacheSync(ctx) {
+			synced.Store(true)
+		}
+		return nil
+	})); err != nil {
+		return err
+	}
+	return errors.Join(
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("certificate", certificate.Ready),
+		mgr.AddReadyzCheck("webhook", mgr.GetWebhookServer().StartedChecker()),
+		mgr.AddReadyzCheck("caches", func(*http.Request) error {
+			if !synced.Load() {
+				return errors.New("EditPolicies and Flux's objects have not been read yet")
+			}
+			return nil
+		}),
+		mgr.AddReadyzCheck("draining", func(*http.Request) error {
+			if draining.Load() {
+				return errors.New("shutting down")
+			}
+			return nil
+		}),
+	)
+}
+
+// everywhere is a Runnable for every replica, leader or not.
+type everywhere func(context.Context) error
+
+// Start implements manager.Runnable.
+func (f everywhere) Start(ctx context.Context) error { return f(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (everywhere) NeedLeaderElection() bool { return false }
+
+// drain returns a context that ends delay after ctx. In between the replica is unready and still serves: the API server
+// reuses its connections for a while.
+func drain(ctx context.Context, draining *atomic.Bool, delay time.Duration) context.Context {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		<-ctx.Done()
+		draining.Store(true)
+		time.Sleep(delay)
+		cancel()
+	}()
+	return out
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		clientgoscheme.AddToScheme, v1alpha1.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme, helmv2.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	return scheme, nil
+}
