@@ -12,7 +12,6 @@ import (
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,8 +42,9 @@ type Cluster struct {
 	sources *sources // nil without Flux
 	flux    *Instance
 
-	mu   sync.Mutex
-	pods map[client.ObjectKey]*Instance // who runs as which Pod
+	mu      sync.Mutex
+	pods    map[client.ObjectKey]*Instance // who runs as which Pod
+	stopped bool
 
 	stop func() error
 }
@@ -108,17 +108,10 @@ func (c *Cluster) startup(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	c.router.services = c.admin
-	manager, err := c.startControllerManager()
-	if err != nil {
-		return err
-	}
 	if err := c.apply(ctx, []byte(usersRBAC)); err != nil {
 		return err
 	}
-	// The account that every Pod needs is the first thing the controllers make.
-	if err := manager.await(ctx, func(ctx context.Context) error {
-		return c.admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: "default"}, &corev1.ServiceAccount{})
-	}); err != nil {
+	if err := c.startControllerManager(ctx); err != nil {
 		return err
 	}
 	if o.WithoutFlux {
@@ -132,6 +125,9 @@ func (c *Cluster) startup(ctx context.Context, o Options) (err error) {
 func (c *Cluster) Stop() error { return c.stop() }
 
 func (c *Cluster) tearDown() error {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
 	err := c.reaper.close()
 	if c.router != nil {
 		err = errors.Join(err, c.router.server.Close())

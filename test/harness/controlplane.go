@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,10 +12,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// bindAttempts is how often a program whose port was taken is started again with another.
-const bindAttempts = 5
+// startAttempts is how often a program is started that loses its port to another one, or ends too early.
+const startAttempts = 5
 
 // startOnPort starts the program that c makes for a free port and awaits it, again with another port if
 // somebody else (another harness) was quicker to bind this one.
@@ -38,7 +42,7 @@ func (c *Cluster) startOnPort(ctx context.Context, build func(port int) command,
 		if err == nil {
 			return port, nil
 		}
-		if attempt == bindAttempts || !p.portTaken() {
+		if attempt == startAttempts || !p.portTaken() {
 			return 0, err
 		}
 	}
@@ -125,8 +129,9 @@ func (c *Cluster) startAPIServer(ctx context.Context, etcd, tokenFile string) er
 }
 
 // startControllerManager starts kube-controller-manager with its default controllers, each under its own
-// service account, as a real cluster's. It serves nothing, so it is ready once it works; see startup.
-func (c *Cluster) startControllerManager() (*process, error) {
+// service account, as a real cluster's, and returns when they work. It exits when it cannot build or start
+// one of its controllers; like kubelet, we then start it again.
+func (c *Cluster) startControllerManager(ctx context.Context) error {
 	cmd, err := c.control("kube-controller-manager",
 		"--kubeconfig="+c.Kubeconfig(controllerManager),
 		"--use-service-account-credentials",
@@ -139,7 +144,47 @@ func (c *Cluster) startControllerManager() (*process, error) {
 		"--profiling=false",
 	)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	for attempt := 1; ; attempt++ {
+		manager, err := c.reaper.spawn(cmd)
+		if err != nil {
+			return err
+		}
+		// It serves nothing. The account that every Pod needs is among the first things that it makes.
+		err = manager.await(ctx, func(ctx context.Context) error {
+			return c.admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: "default"}, &corev1.ServiceAccount{})
+		})
+		if err == nil {
+			go c.keep(manager)
+			return nil
+		}
+		if attempt == startAttempts || !manager.ended() {
+			return err
+		}
+	}
+}
+
+// keep starts p again whenever it ends, until the cluster is stopped.
+func (c *Cluster) keep(p *process) {
+	for {
+		<-p.done
+		time.Sleep(500 * time.Millisecond)
+		next, err := c.respawn(p.command)
+		if err != nil {
+			return
+		}
+		p = next
+	}
+}
+
+var errStopped = errors.New("the cluster is stopped")
+
+func (c *Cluster) respawn(cmd command) (*process, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return nil, errStopped
 	}
 	return c.reaper.spawn(cmd)
 }

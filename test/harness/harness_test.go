@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,8 +49,8 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if _, err := os.Stat(cluster.Dir()); !errors.Is(err, os.ErrNotExist) {
-		fmt.Fprintf(os.Stderr, "%s is left behind (%v)\n", cluster.Dir(), err)
+	if err := left(cluster.Dir()); err != nil {
+		fmt.Fprintln(os.Stderr, "after Stop:", err)
 		return 1
 	}
 	return code
@@ -247,5 +248,44 @@ func TestPackingIsReproducibleAndBelowAFolder(t *testing.T) {
 	}
 	if got := value(t, "folder"); got != "below" {
 		t.Errorf("value is %q, want the folder's", got)
+	}
+}
+
+func TestControllerManagerComesBack(t *testing.T) {
+	ctx := testContext(t)
+	manager := func() int {
+		t.Helper()
+		running, err := processesOf(shared.Dir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for pid, args := range running {
+			if strings.Contains(strings.Fields(args)[0], "kube-controller-manager") {
+				return pid
+			}
+		}
+		return 0
+	}
+	before := manager()
+	if before == 0 {
+		t.Fatal("kube-controller-manager does not run")
+	}
+	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "comes-back"}}
+	if err := shared.Admin().Create(ctx, namespace); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		account := client.ObjectKey{Namespace: "comes-back", Name: "default"}
+		err := shared.Admin().Get(ctx, account, &corev1.ServiceAccount{})
+		if after := manager(); err == nil && after != 0 && after != before {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the controllers do not work again: %v", err)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }

@@ -107,11 +107,19 @@ func (p *process) failure(err error) error {
 	return fmt.Errorf("%s: %w; the end of its log:\n  %s", p.name, err, strings.Join(lines, "\n  "))
 }
 
-// portTaken tells whether the program ended because another one got its port first.
-func (p *process) portTaken() bool {
+// ended tells whether the process has ended.
+func (p *process) ended() bool {
 	select {
 	case <-p.done:
+		return true
 	default:
+		return false
+	}
+}
+
+// portTaken tells whether the program ended because another one got its port first.
+func (p *process) portTaken() bool {
+	if !p.ended() {
 		return false
 	}
 	log, err := os.ReadFile(p.log)

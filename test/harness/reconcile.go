@@ -31,7 +31,7 @@ func (c *Cluster) Reconcile(ctx context.Context, key client.ObjectKey) (*kustomi
 		return nil, fmt.Errorf("request reconciliation of Kustomization %s: %w", key, err)
 	}
 	if owner.Spec.Suspend {
-		return owner, fmt.Errorf("Kustomization %s is suspended", key)
+		return owner, fmt.Errorf("reconcile Kustomization %s: it is suspended", key)
 	}
 	revision, err := c.sourceRevision(ctx, owner)
 	if err != nil {
@@ -46,7 +46,7 @@ func (c *Cluster) Reconcile(ctx context.Context, key client.ObjectKey) (*kustomi
 			return owner, err
 		}
 		if timeout := pause(ctx); timeout != nil {
-			return owner, fmt.Errorf("Kustomization %s was not reconciled in time: %w (%w)", key, timeout, err)
+			return owner, fmt.Errorf("reconcile Kustomization %s: %w (%w)", key, timeout, err)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func settled(owner *kustomizev1.Kustomization, token, revision string) (bool, er
 	if ready == nil {
 		return false, errors.New("no Ready condition")
 	}
-	state := fmt.Errorf("Kustomization %s is %w: %s: %s", client.ObjectKeyFromObject(owner), ErrNotReady, ready.Reason, ready.Message)
+	state := fmt.Errorf("reconcile Kustomization %s: %w: %s: %s", client.ObjectKeyFromObject(owner), ErrNotReady, ready.Reason, ready.Message)
 	if owner.Status.GetLastHandledReconcileRequest() != token || ready.ObservedGeneration != owner.Generation {
 		return false, state
 	}

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -70,11 +72,15 @@ func TestNothingIsLeftAfterKill9(t *testing.T) {
 	if told.Dir == shared.Dir() {
 		t.Fatalf("two harnesses in one folder %s", told.Dir)
 	}
-	running := strings.Join(processesOf(t, told.Dir), "\n")
+	running, err := processesOf(told.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, program := range []string{"/bin/sh", "etcd", "kube-apiserver", "kube-controller-manager"} {
-		if !strings.Contains(running, program) {
-			log, err := os.ReadFile(filepath.Join(told.Dir, "logs", program+".log"))
-			t.Fatalf("%s does not run; running:\n%s\nits log: %s (%v)", program, running, log, err)
+		if !slices.ContainsFunc(slices.Collect(maps.Values(running)), func(args string) bool {
+			return strings.Contains(strings.Fields(args)[0], program)
+		}) {
+			t.Fatalf("%s does not run; running: %v", program, running)
 		}
 	}
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
@@ -83,13 +89,12 @@ func TestNothingIsLeftAfterKill9(t *testing.T) {
 	_ = cmd.Wait()
 	deadline := time.Now().Add(15 * time.Second)
 	for {
-		left := processesOf(t, told.Dir)
-		_, err := os.Stat(told.Dir)
-		if len(left) == 0 && errors.Is(err, os.ErrNotExist) {
+		err := left(told.Dir)
+		if err == nil {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("left after kill -9: processes %v, folder %s (%v)", left, told.Dir, err)
+			t.Fatalf("after kill -9: %v", err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -98,36 +103,49 @@ func TestNothingIsLeftAfterKill9(t *testing.T) {
 	}
 }
 
-// processesOf returns the living processes whose command line or working directory names dir.
-func processesOf(t *testing.T, dir string) []string {
-	t.Helper()
+// processesOf returns the living processes whose command line names dir, by their ids.
+func processesOf(dir string) (map[int]string, error) {
+	found := map[int]string{}
 	out, err := exec.Command("ps", "-A", "-o", "pid=,stat=,args=").Output()
-	if err != nil {
-		return procfs(t, dir)
-	}
-	var found []string
-	for line := range strings.Lines(string(out)) {
-		if fields := strings.Fields(line); strings.Contains(line, dir) && !strings.HasPrefix(fields[1], "Z") {
-			found = append(found, fields[0]+" "+fields[2])
+	if err == nil {
+		for line := range strings.Lines(string(out)) {
+			fields := strings.Fields(line)
+			if pid, err := strconv.Atoi(fields[0]); err == nil && strings.Contains(line, dir) && !strings.HasPrefix(fields[1], "Z") {
+				found[pid] = strings.Join(fields[2:], " ")
+			}
 		}
+		return found, nil
 	}
-	return found
-}
-
-// procfs is processesOf for machines without ps.
-func procfs(t *testing.T, dir string) []string {
-	t.Helper()
-	var found []string
+	// No ps: a zombie's command line is empty here.
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("neither ps nor /proc: %v", err)
+		return nil, fmt.Errorf("neither ps nor /proc tells what runs: %w", err)
 	}
 	for _, file := range files {
-		// A zombie's command line is empty.
 		args, err := os.ReadFile(file)
-		if err == nil && strings.Contains(string(args), dir) {
-			found = append(found, filepath.Base(filepath.Dir(file))+" "+strconv.Quote(string(args)))
+		if err != nil || !strings.Contains(string(args), dir) {
+			continue // ended meanwhile, or another's
 		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			return nil, err
+		}
+		found[pid] = strings.ReplaceAll(string(args), "\x00", " ")
 	}
-	return found
+	return found, nil
+}
+
+// left tells what a stopped or killed harness left behind; nil if nothing.
+func left(dir string) error {
+	running, err := processesOf(dir)
+	if err != nil {
+		return err
+	}
+	if len(running) > 0 {
+		return fmt.Errorf("processes %v are left behind", running)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("folder %s is left behind (%v)", dir, err)
+	}
+	return nil
 }

@@ -67,7 +67,7 @@ func (c *Cluster) StartWorkload(ctx context.Context, w Workload) (*Instance, err
 			i.process.kill()
 		}
 		i.release()
-		if !taken || attempt == bindAttempts {
+		if !taken || attempt == startAttempts {
 			return nil, fmt.Errorf("start Deployment %s: %w", w.Deployment, err)
 		}
 	}
@@ -198,7 +198,7 @@ func (c *Cluster) takePod(ctx context.Context, key client.ObjectKey, taker *Inst
 			return nil, err
 		}
 		if err := pause(ctx); err != nil {
-			return nil, fmt.Errorf("Deployment %s has no Pod to run as: %w; see the log of kube-controller-manager", key, err)
+			return nil, fmt.Errorf("no Pod of Deployment %s to run as: %w; see the log of kube-controller-manager", key, err)
 		}
 	}
 }
