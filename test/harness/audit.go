@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -66,8 +68,11 @@ func (c *Cluster) AuditEvents(match func(AuditEvent) bool) ([]AuditEvent, error)
 	lines := bufio.NewReader(bytes.NewReader(log))
 	for {
 		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return events, nil // what follows the last line end is still being written
+		}
 		if err != nil {
-			return events, nil // the end, or a line still being written
+			return nil, err
 		}
 		var event AuditEvent
 		if err := json.Unmarshal(line, &event); err != nil {

@@ -89,7 +89,7 @@ func (c *Cluster) startup(ctx context.Context, o Options) (err error) {
 	if c.pki, err = newPKI(filepath.Join(c.dir, "pki")); err != nil {
 		return err
 	}
-	if c.router, err = newRouter(c.dir); err != nil {
+	if c.router, err = newRouter(ctx, c.dir); err != nil {
 		return err
 	}
 	etcd, err := c.startEtcd(ctx)

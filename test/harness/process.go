@@ -18,7 +18,7 @@ const logTail = 20
 
 // FreePort returns a TCP port of 127.0.0.1 that nobody listened on a moment ago.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
@@ -54,7 +54,8 @@ func (r *reaper) spawn(c command) (*process, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(c.path, c.args...)
+	// No context: a child lives until it is stopped, or reaped.
+	cmd := exec.CommandContext(context.Background(), c.path, c.args...)
 	cmd.Env, cmd.Dir = c.env, c.dir
 	cmd.Stdout, cmd.Stderr = log, log
 	r.adopt(cmd)

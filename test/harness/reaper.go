@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -43,7 +44,7 @@ func startReaper(dir string) (*reaper, error) {
 	}
 	defer func() { _ = read.Close() }()
 	shell := func(script string, args ...string) (*exec.Cmd, error) {
-		cmd := exec.Command("/bin/sh", append([]string{"-c", script, "gitops-drift-reaper"}, args...)...)
+		cmd := exec.CommandContext(context.Background(), "/bin/sh", append([]string{"-c", script, "gitops-drift-reaper"}, args...)...)
 		cmd.Dir = "/"
 		cmd.Stdin = read
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -69,7 +69,7 @@ func settled(owner *kustomizev1.Kustomization, token, revision string) (bool, er
 		}
 		return true, nil
 	case metav1.ConditionFalse:
-		// A reconciliation that was cancelled for a newer one is followed by it at once.
+		// A reconciliation that was canceled for a newer one is followed by it at once.
 		return ready.Reason != meta.HealthCheckCanceledReason, state
 	default:
 		return false, state

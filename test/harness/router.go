@@ -36,9 +36,9 @@ type route struct {
 	port    int32
 }
 
-func newRouter(dir string) (*router, error) {
+func newRouter(ctx context.Context, dir string) (*router, error) {
 	r := &router{dir: dir, routes: map[route][]string{}}
-	listener, err := net.Listen("unix", r.socket())
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", r.socket())
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API server's calls to Services: %w (set TMPDIR to a shorter path if this one is too long)", err)
 	}

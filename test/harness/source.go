@@ -71,7 +71,7 @@ func (c *Cluster) newSources(ctx context.Context) (*sources, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for artifacts: %w", err)
 	}

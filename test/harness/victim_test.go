@@ -50,7 +50,7 @@ func TestNothingIsLeftAfterKill9(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self)
+	cmd := exec.CommandContext(testContext(t), self)
 	cmd.Env = append(os.Environ(), victimEnv+"=1")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -106,7 +106,7 @@ func TestNothingIsLeftAfterKill9(t *testing.T) {
 // processesOf returns the living processes whose command line names dir, by their ids.
 func processesOf(dir string) (map[int]string, error) {
 	found := map[int]string{}
-	out, err := exec.Command("ps", "-A", "-o", "pid=,stat=,args=").Output()
+	out, err := exec.CommandContext(context.Background(), "ps", "-A", "-o", "pid=,stat=,args=").Output()
 	if err == nil {
 		for line := range strings.Lines(string(out)) {
 			fields := strings.Fields(line)
@@ -144,8 +144,10 @@ func left(dir string) error {
 	if len(running) > 0 {
 		return fmt.Errorf("processes %v are left behind", running)
 	}
-	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("folder %s is left behind (%v)", dir, err)
+	if _, err := os.Stat(dir); err == nil {
+		return fmt.Errorf("folder %s is left behind", dir)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	return nil
 }
