@@ -312,7 +312,7 @@ func TestWaitGoesOnWithoutPermissionToWatch(t *testing.T) {
 		return true, nil, apierrors.NewForbidden(kustomizations.GroupResource(), "apps", errors.New("no watch"))
 	})
 	reads := 0
-	c.PrependReactor("get", "*", func(action kubetesting.Action) (bool, runtime.Object, error) {
+	c.PrependReactor("get", "*", func(kubetesting.Action) (bool, runtime.Object, error) {
 		reads++
 		if reads < 3 { // the look before, and the first of the wait
 			return false, nil, nil

@@ -25,6 +25,7 @@ func RESTConfig(flags *genericclioptions.ConfigFlags, stderr io.Writer) (*rest.C
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 	}
+	config.QPS = -1 // a person waits; the API server's own fairness is the limit
 	config.WarningHandler = rest.NewWarningWriter(stderr, rest.WarningWriterOptions{Deduplicate: true})
 	return config, nil
 }
