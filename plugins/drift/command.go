@@ -92,10 +92,13 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return explain(err, o.timeout)
 	}
+	if err := somethingCompared(result, args, *o.config.Namespace); err != nil {
+		return err
+	}
 	if err := o.print(cmd, result); err != nil {
 		return err
 	}
-	return verdict(result, args, *o.config.Namespace)
+	return verdict(result)
 }
 
 func (o *options) print(cmd *cobra.Command, result *drift.Result) error {
@@ -112,8 +115,22 @@ func (o *options) print(cmd *cobra.Command, result *drift.Result) error {
 	return report.Table{Wide: o.output == "wide", Color: color, Now: time.Now()}.Write(out, result)
 }
 
+// somethingCompared keeps a typo from reading as "in sync".
+func somethingCompared(result *drift.Result, args []string, namespace string) error {
+	count := report.Count(result)
+	switch {
+	case count.Owners == 0:
+		return errors.New("there is no Kustomization in this cluster, so nothing was compared")
+	case count.Checked > 0 || count.Failed > 0:
+		return nil
+	case len(args) > 0:
+		return fmt.Errorf("no Kustomization manages %s%s, so nothing was compared", strings.Join(args, ", "), in(namespace))
+	}
+	return fmt.Errorf("no Kustomization manages anything%s, so nothing was compared", in(namespace))
+}
+
 // verdict is the exit code: what could not be checked weighs more than drift.
-func verdict(result *drift.Result, args []string, namespace string) error {
+func verdict(result *drift.Result) error {
 	var failed []error
 	for _, owner := range result.Owners {
 		if owner.Err != nil {
@@ -126,15 +143,7 @@ func verdict(result *drift.Result, args []string, namespace string) error {
 	if len(failed) > 0 {
 		return errors.Join(failed...)
 	}
-	count := report.Count(result)
-	switch {
-	case count.Owners == 0:
-		return errors.New("there is no Kustomization in this cluster, so nothing was compared")
-	case count.Checked == 0 && len(args) > 0:
-		return fmt.Errorf("no Kustomization manages %s%s, so nothing was compared", strings.Join(args, ", "), in(namespace))
-	case count.Checked == 0:
-		return fmt.Errorf("no Kustomization manages anything%s, so nothing was compared", in(namespace))
-	case count.Findings > 0:
+	if report.Count(result).Findings > 0 {
 		return &cli.ExitError{Code: cli.CodeIncomplete}
 	}
 	return nil
