@@ -82,6 +82,7 @@ func TestEditsOfManagedObjectsAreRefused(t *testing.T) {
 		{"a server-side apply in Flux's name", spoofed, []string{"apply", "-f-", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller"}, "limits.memory: 512Mi → 4Gi"},
 		{"a dry-run", "", []string{"set", "image", "deployment/payments-api", "payments-api=evil", "--dry-run=server"}, "→ evil"},
 		{"in the name of Flux's service account", "", []string{"set", "image", "deployment/payments-api", "payments-api=evil", "--as=system:serviceaccount:flux-system:kustomize-controller"}, "→ evil"},
+		{"an older version of the API", "", []string{"patch", "hpa.v1.autoscaling", "catalog-api", "--type=merge", `-p={"spec":{"maxReplicas":9}}`}, "spec.maxReplicas: 4 → 9"},
 		{"a custom resource's value", "", []string{"patch", "widget", "gear", "--type=merge", `-p={"spec":{"teeth":13}}`}, "spec.teeth: 12 → 13"},
 		{"an addition to a custom resource", "", []string{"patch", "widget", "gear", "--type=merge", `-p={"spec":{"material":{"grade":"A"}}}`}, "spec.material.grade: – → A"},
 		{"a delete of a custom resource", "", []string{"delete", "widget", "gear"}, "Widget payments/gear is managed by"},
