@@ -17,12 +17,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"github.com/fluxcd/pkg/ssa/jsondiff"
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-//go:generate go run ../../test/record testdata
+// testdata is written by `go run ./test/record pkg/admission/testdata`: requests that a real API server sent.
 
 var apps = ownership.Owner{Kind: ownership.Kustomization, Namespace: "flux-system", Name: "apps"}
 
@@ -298,6 +299,15 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 		{"an item that comes back with its defaults", "env-removed", func(in *admissionv1.AdmissionRequest, _ *world) {
 			in.OldObject, in.Object = in.Object, in.OldObject
 		}, Allowed, ""},
+		{"a field that Flux is told to ignore", "memory", func(_ *admissionv1.AdmissionRequest, w *world) {
+			w.owner.Ignore = []jsondiff.IgnoreRule{{Paths: []string{"/spec/template/spec/containers/0/resources", "/spec/not/there"}, Selector: &jsondiff.Selector{Kind: "Deployment"}}}
+		}, Allowed, ""},
+		{"replicas that Flux is told to ignore", "scaled", func(_ *admissionv1.AdmissionRequest, w *world) {
+			w.owner.Ignore = []jsondiff.IgnoreRule{{Paths: []string{"/spec/replicas"}}}
+		}, Allowed, ""},
+		{"a field that Flux is told to ignore elsewhere", "memory", func(_ *admissionv1.AdmissionRequest, w *world) {
+			w.owner.Ignore = []jsondiff.IgnoreRule{{Paths: []string{"/spec/template"}, Selector: &jsondiff.Selector{Kind: "StatefulSet"}}}
+		}, Denied, ""},
 		{"git holds Flux off", "memory", func(_ *admissionv1.AdmissionRequest, w *world) {
 			want, _, _ := w.Find(desired.Key{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "payments-api"})
 			want.SetAnnotations(map[string]string{ownership.SSA: ownership.IfNotPresent})
