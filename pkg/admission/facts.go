@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"github.com/fluxcd/pkg/ssa/jsondiff"
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
@@ -33,6 +34,8 @@ type OwnerStatus struct {
 	Settled bool
 	// Inventoried says that the object is in the owner's inventory.
 	Inventoried bool
+	// Ignore are the rules of fields that the owner tells Flux to leave alone (spec.ignore).
+	Ignore []jsondiff.IgnoreRule
 }
 
 // manager returns the owner of the object as the old object or the desired state prove it.

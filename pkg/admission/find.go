@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/fluxcd/pkg/ssa"
+	"github.com/fluxcd/pkg/ssa/jsondiff"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/redact"
@@ -28,7 +29,7 @@ func find(r *Request, facts *Facts) ([]Finding, error) {
 	}
 	switch {
 	case r.scale():
-		return scaled(r, facts), nil
+		return scaled(r, facts)
 	case r.Operation == admissionv1.Delete:
 		return []Finding{{Kind: Deleted}}, nil
 	case r.Operation == admissionv1.Create:
@@ -55,20 +56,24 @@ func lookAlike(r *Request, facts *Facts) []Finding {
 }
 
 // scaled judges a Scale, which has neither labels nor managedFields, by what git says about the scaled object.
-func scaled(r *Request, facts *Facts) []Finding {
+func scaled(r *Request, facts *Facts) ([]Finding, error) {
 	path := fieldpath.MakePathOrDie("spec", "replicas")
-	want, declared := fields.Get(facts.Desired.Object, path)
+	object, err := facts.regarded(facts.Desired.Unstructured, facts.Desired.Unstructured)
+	if err != nil {
+		return nil, err
+	}
+	want, declared := fields.Get(object.Object, path)
 	if !declared || r.Old == nil || r.New == nil {
-		return nil
+		return nil, nil
 	}
 	before, _ := fields.Get(r.Old.Object, path)
 	after, _ := fields.Get(r.New.Object, path)
 	// A Scale leaves zero replicas out.
 	before, after = orZero(before), orZero(after)
 	if fields.Equal(before, after) || fields.Equal(after, want) {
-		return nil
+		return nil, nil
 	}
-	return []Finding{{Kind: Changed, Path: path, Old: before, New: after}}
+	return []Finding{{Kind: Changed, Path: path, Old: before, New: after}}, nil
 }
 
 func orZero(replicas any) any {
@@ -114,8 +119,16 @@ func updated(r *Request, facts *Facts) ([]Finding, error) {
 	j.foreign = had && j.otherVersion(before)
 	j.own, j.others = stripped(after, facts)
 
+	older, err := facts.regarded(r.Old, r.New)
+	if err != nil {
+		return nil, err
+	}
+	newer, err := facts.regarded(r.New, r.New)
+	if err != nil {
+		return nil, err
+	}
 	var found []Finding
-	for _, c := range fields.Diff(content(r, r.Old), content(r, r.New), ownership.Shape(before, after)) {
+	for _, c := range fields.Diff(content(r, older), content(r, newer), ownership.Shape(before, after)) {
 		for _, c := range split(c) {
 			if kind, ok := j.judge(c); ok {
 				found = append(found, j.finding(kind, c))
@@ -149,6 +162,27 @@ func content(r *Request, object *unstructured.Unstructured) map[string]any {
 	}
 	out["metadata"] = kept
 	return out
+}
+
+// regarded returns object without the fields that the owner tells Flux to leave alone. The rules that select subject
+// apply.
+func (f *Facts) regarded(object, subject *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if f.Status == nil || len(f.Status.Ignore) == 0 {
+		return object, nil
+	}
+	rules, err := jsondiff.CompileIgnoreRules(f.Status.Ignore)
+	if err != nil {
+		return nil, fmt.Errorf("spec.ignore of %s: %w", f.Owner, err)
+	}
+	object = object.DeepCopy()
+	for selector, paths := range rules {
+		if selector.MatchUnstructured(subject) {
+			if err := jsondiff.ApplyPatchToUnstructured(object, jsondiff.GenerateRemovePatch(paths...)); err != nil {
+				return nil, fmt.Errorf("spec.ignore of %s: %w", f.Owner, err)
+			}
+		}
+	}
+	return object, nil
 }
 
 // split divides a change of a whole map of labels or annotations into its keys, for each has a meaning of its own.

@@ -83,10 +83,8 @@ func (f *Follower) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 	}
 	state, err := f.Builder.Build(ctx, ks)
 	if err != nil {
-		if known && (before.revision != now.revision || before.uid != now.uid) {
-			// What has been built is not what Flux applied any more.
-			f.forget(req.NamespacedName, owner)
-		}
+		// What was built before is not what Flux applied any more.
+		f.forget(req.NamespacedName, owner)
 		return f.retry(ctx, err)
 	}
 	f.Store.Set(state)

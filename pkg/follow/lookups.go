@@ -14,6 +14,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/admission"
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
@@ -73,6 +74,7 @@ func kustomizationStatus(ks *kustomizev1.Kustomization, key desired.Key) *admiss
 		Settled: ks.Spec.KubeConfig == nil && ks.Status.ObservedGeneration == ks.Generation && ks.Status.LastAttemptedRevision == ks.Status.LastAppliedRevision &&
 			apimeta.IsStatusConditionTrue(ks.Status.Conditions, meta.ReadyCondition) && !apimeta.IsStatusConditionTrue(ks.Status.Conditions, meta.ReconcilingCondition),
 		Inventoried: inventoried(ks.Status.Inventory, key),
+		Ignore:      drift.PolicyOf(ks, nil).Ignore,
 	}
 }
 

@@ -1,0 +1,61 @@
+package follow
+
+import (
+	"testing"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fluxcd/pkg/apis/meta"
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+func TestOwner(t *testing.T) {
+	role := desired.Key{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "system:mine"}
+	ks := applied1()
+	ks.Spec.ServiceAccountName = "apps-reconciler"
+	ks.Status.LastAttemptedRevision = ks.Status.LastAppliedRevision
+	ks.Status.Inventory = &kustomizev1.ResourceInventory{Entries: []kustomizev1.ResourceRef{
+		{ID: "payments_api_apps_Deployment", Version: "v1"},
+		{ID: "_system__mine_rbac.authorization.k8s.io_ClusterRole", Version: "v1"},
+	}}
+	l := &Lookups{Store: &desired.Store{}, Cache: &cluster{ks: ks}}
+	for key, want := range map[desired.Key]bool{
+		{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "api"}:  true,
+		{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "api2"}: false,
+		role: true,
+	} {
+		status, err := l.Owner(owner, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status.Inventoried != want || !status.Settled || status.ServiceAccount != "apps-reconciler" || status.Revision != "main@sha1:1" {
+			t.Errorf("%v: got %+v", key, status)
+		}
+	}
+
+	for name, change := range map[string]func(){
+		"at work": func() { ks.Status.Conditions[0].Status = metav1.ConditionUnknown },
+		"reconciling": func() {
+			ks.Status.Conditions = append(ks.Status.Conditions, metav1.Condition{Type: meta.ReconcilingCondition, Status: metav1.ConditionTrue})
+		},
+		"a new spec":        func() { ks.Generation++ },
+		"a failed revision": func() { ks.Status.LastAttemptedRevision = "main@sha1:2" },
+	} {
+		before := ks.DeepCopy()
+		change()
+		if status, err := l.Owner(owner, role); err != nil || status.Settled {
+			t.Errorf("%s: got %+v, %v", name, status, err)
+		}
+		before.DeepCopyInto(ks)
+	}
+
+	if status, err := l.Owner(ownership.Owner{Kind: ownership.HelmRelease, Namespace: "a", Name: "b"}, role); status != nil || err != nil {
+		t.Errorf("without HelmReleases got %+v, %v", status, err)
+	}
+	l.Cache = &cluster{}
+	if status, err := l.Owner(owner, role); status != nil || err != nil {
+		t.Errorf("an owner that is not there: got %+v, %v", status, err)
+	}
+}

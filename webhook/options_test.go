@@ -1,0 +1,35 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "flux-system")
+	o, err := parse("gitops-drift", []string{"--override-manager=a", "--override-manager=b", "--failure-policy=Fail", "--webhook-port=1"}, &strings.Builder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.overrideManagers.String() != "a,b" || o.failurePolicy != "Fail" || o.webhookPort != 1 || o.namespace != "flux-system" || o.fluxNamespace != "flux-system" {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		namespace string
+		args      []string
+		want      string
+	}{
+		"an unknown flag":           {"a", []string{"--colour"}, "colour"},
+		"an argument":               {"a", []string{"serve"}, `unexpected argument "serve"`},
+		"an unknown failure policy": {"a", []string{"--failure-policy=fail"}, "must be Ignore or Fail"},
+		"no namespace":              {"", nil, "set --namespace or POD_NAMESPACE"},
+	} {
+		t.Setenv("POD_NAMESPACE", test.namespace)
+		if _, err := parse("gitops-drift", test.args, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %s", name, err, test.want)
+		}
+	}
+}
