@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/stage"
 )
 
 // state is what up tells down and the user, in .demo/state.json of the checkout.
@@ -99,16 +100,16 @@ func serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := setUp(ctx, func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
+	s, err := stage.Start(ctx, func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close(), os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, s.Close(), os.RemoveAll(dir)) }()
 	bin, err := harness.BinDir()
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(state{PID: os.Getpid(), Kubeconfig: s.cluster.Kubeconfig(harness.OnCall), Bin: bin})
+	text, err := json.Marshal(state{PID: os.Getpid(), Kubeconfig: s.Cluster.Kubeconfig(harness.OnCall), Bin: bin})
 	if err != nil {
 		return err
 	}

@@ -14,16 +14,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/stage"
 )
 
 const raise = "kubectl set resources deployment/payments-api -n payments --limits=memory=1Gi"
+
+// What the story changes.
+var deployment = client.ObjectKey{Namespace: "payments", Name: "payments-api"}
+
+// story is the Sunday night on its stage.
+type story struct{ *stage.Stage }
 
 // patience is how long a step may take before it counts as failed.
 const patience = 30 * time.Second
 
 // tell plays the whole story. It returns an error where the story cannot go on; what merely went otherwise than told
 // is in n.failed.
-func (s *stage) tell(ctx context.Context, n *narrator) error {
+func (s *story) tell(ctx context.Context, n *narrator) error {
 	for _, chapter := range []func(context.Context, *narrator) error{s.record, s.enforce, s.unseen, s.reconcile} {
 		if err := chapter(ctx, n); err != nil {
 			return err
@@ -32,7 +39,7 @@ func (s *stage) tell(ctx context.Context, n *narrator) error {
 	return nil
 }
 
-func (s *stage) record(ctx context.Context, n *narrator) error {
+func (s *story) record(ctx context.Context, n *narrator) error {
 	n.chapter("(a) Sunday, 23:40: record")
 	n.say("payments-api runs out of memory. The engineer on call raises the limit that git sets to 512Mi.")
 	_, code, err := n.run(ctx, harness.OnCall, raise)
@@ -57,12 +64,8 @@ func (s *stage) record(ctx context.Context, n *narrator) error {
 		n.expect(strings.Contains(out, word), "the table says %q", word)
 	}
 
-	enforce, err := overlay("enforce")
-	if err != nil {
-		return err
-	}
 	n.say("The team lets the loop put things back. Edits are still admitted: the policy's action stays Record.")
-	if _, _, err := n.run(ctx, harness.Admin, "kubectl apply -k "+enforce); err != nil {
+	if _, _, err := n.run(ctx, harness.Admin, "kubectl apply -k manifests/overlays/enforce"); err != nil {
 		return err
 	}
 	if _, _, err := n.run(ctx, harness.Admin, policy(`{"action":"Record"}`)); err != nil {
@@ -88,7 +91,7 @@ func (s *stage) record(ctx context.Context, n *narrator) error {
 	return nil
 }
 
-func (s *stage) enforce(ctx context.Context, n *narrator) error {
+func (s *story) enforce(ctx context.Context, n *narrator) error {
 	n.chapter("(b) enforce")
 	if _, _, err := n.run(ctx, harness.Admin, policy(`{"action":"Deny"}`)); err != nil {
 		return err
@@ -110,17 +113,17 @@ func (s *stage) enforce(ctx context.Context, n *narrator) error {
 
 	n.say("The change through git instead: 768Mi in apps/payments-api/base/deployment.yaml, merged to main.")
 	const file = "apps/payments-api/base/deployment.yaml"
-	content, err := s.repo.ReadFile(file)
+	content, err := s.Repo.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	if err := s.repo.WriteFile(file, strings.Replace(content, "memory: 512Mi", "memory: 768Mi", 1)); err != nil {
+	if err := s.Repo.WriteFile(file, strings.Replace(content, "memory: 512Mi", "memory: 768Mi", 1)); err != nil {
 		return err
 	}
-	if _, err := s.repo.Commit(ctx, "payments-api: raise the memory limit to 768Mi"); err != nil {
+	if _, err := s.Repo.Commit(ctx, "payments-api: raise the memory limit to 768Mi"); err != nil {
 		return err
 	}
-	if _, err := s.cluster.Publish(ctx, harness.Publication{Dir: s.repo.Dir}); err != nil {
+	if _, err := s.Cluster.Publish(ctx, harness.Publication{Dir: s.Repo.Dir}); err != nil {
 		return err
 	}
 	// infrastructure first: apps depends on it having the same revision.
@@ -133,7 +136,7 @@ func (s *stage) enforce(ctx context.Context, n *narrator) error {
 	return err
 }
 
-func (s *stage) unseen(ctx context.Context, n *narrator) error {
+func (s *story) unseen(ctx context.Context, n *narrator) error {
 	n.chapter("(c) what flux diff does not see")
 	n.say("Recording only again, and the loop off: an environment variable added with kubectl. flux diff compares a dry-run")
 	n.say("apply with the live object, so it says nothing; but Flux's next apply takes the field over from kubectl and removes it.")
@@ -159,7 +162,7 @@ func (s *stage) unseen(ctx context.Context, n *narrator) error {
 	return nil
 }
 
-func (s *stage) reconcile(ctx context.Context, n *narrator) error {
+func (s *story) reconcile(ctx context.Context, n *narrator) error {
 	n.chapter("(d) reconcile now")
 	_, code, err := n.run(ctx, harness.OnCall, "kubectl gitops-reconcile kustomization/apps")
 	if err != nil {
@@ -179,10 +182,10 @@ func policy(spec string) string {
 }
 
 // logged waits for the controller's log line about an edit of the named object, the newest if there are several.
-func (s *stage) logged(ctx context.Context, name string) (string, error) {
+func (s *story) logged(ctx context.Context, name string) (string, error) {
 	var line string
 	err := poll(ctx, "the controller's log line about "+name, func() (bool, error) {
-		log, err := s.controller.Log()
+		log, err := s.Controller.Log()
 		for _, l := range strings.Split(log, "\n") {
 			if json.Valid([]byte(l)) && strings.Contains(l, name) && strings.Contains(l, string(harness.OnCall)) {
 				line = l
@@ -195,11 +198,11 @@ func (s *stage) logged(ctx context.Context, name string) (string, error) {
 
 // awaitLimit runs act, if any, and waits until the container's memory limit is want, from a watch that was open
 // before. It returns the time from act's end.
-func (s *stage) awaitLimit(ctx context.Context, want string, act func() error) (time.Duration, error) {
+func (s *story) awaitLimit(ctx context.Context, want string, act func() error) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	wanted := resource.MustParse(want)
-	watcher, err := s.cluster.Admin().Watch(ctx, &appsv1.DeploymentList{}, client.InNamespace(deployment.Namespace),
+	watcher, err := s.Cluster.Admin().Watch(ctx, &appsv1.DeploymentList{}, client.InNamespace(deployment.Namespace),
 		client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", deployment.Name)})
 	if err != nil {
 		return 0, err
@@ -236,12 +239,12 @@ func (s *stage) awaitLimit(ctx context.Context, want string, act func() error) (
 }
 
 // awaitDeny and awaitRecord wait until the controller has seen the policy that was just changed, by a dry-run edit.
-func (s *stage) awaitDeny(ctx context.Context) error   { return s.awaitAnswer(ctx, true) }
-func (s *stage) awaitRecord(ctx context.Context) error { return s.awaitAnswer(ctx, false) }
+func (s *story) awaitDeny(ctx context.Context) error   { return s.awaitAnswer(ctx, true) }
+func (s *story) awaitRecord(ctx context.Context) error { return s.awaitAnswer(ctx, false) }
 
-func (s *stage) awaitAnswer(ctx context.Context, denied bool) error {
+func (s *story) awaitAnswer(ctx context.Context, denied bool) error {
 	return poll(ctx, "the policy to take effect", func() (bool, error) {
-		result, err := s.cluster.Kubectl(ctx, harness.OnCall, "", "scale", "deployment/payments-api", "-n", "payments", "--replicas=9", "--dry-run=server")
+		result, err := s.Cluster.Kubectl(ctx, harness.OnCall, "", "scale", "deployment/payments-api", "-n", "payments", "--replicas=9", "--dry-run=server")
 		return err == nil && (result.Code != 0) == denied, err
 	})
 }
@@ -264,18 +267,27 @@ func poll(ctx context.Context, what string, done func() (bool, error)) error {
 
 // run plays the story on a cluster of its own.
 func run(ctx context.Context) (err error) {
-	n := newNarrator(os.Stdout)
-	n.chapter("gitops-drift: the Sunday night")
-	s, err := setUp(ctx, n.say)
+	// The commands name files as one does at the root of the repository.
+	root, err := harness.ModuleRoot()
 	if err != nil {
 		return err
 	}
+	if err := os.Chdir(root); err != nil {
+		return err
+	}
+	n := newNarrator(os.Stdout)
+	n.chapter("gitops-drift: the Sunday night")
+	set, err := stage.Start(ctx, n.say)
+	if err != nil {
+		return err
+	}
+	s := &story{set}
 	defer func() {
-		if closing := s.close(); err == nil {
+		if closing := s.Close(); err == nil {
 			err = closing
 		}
 	}()
-	n.cluster = s.cluster
+	n.cluster = s.Cluster
 	if err := s.tell(ctx, n); err != nil {
 		return err
 	}
