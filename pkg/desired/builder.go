@@ -13,6 +13,7 @@ import (
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/fluxcd/pkg/ssa/normalize"
 	ssautil "github.com/fluxcd/pkg/ssa/utils"
+	"github.com/opencontainers/go-digest"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -73,69 +74,77 @@ func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (sta
 	if err := b.fetcher.Fetch(ctx, artifact, root); err != nil {
 		return nil, fmt.Errorf("the artifact of %s cannot be fetched: %w", sourceName(ks), err)
 	}
-	objects, err := b.render(ctx, ks, root)
-	if err != nil {
+	state = &State{
+		Owner:      ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name},
+		Revision:   artifact.Revision,
+		Generation: ks.Generation,
+	}
+	if err := b.render(ctx, ks, root, state); err != nil {
 		return nil, err
 	}
-	owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
-	return &State{Owner: owner, Revision: artifact.Revision, Objects: objects}, nil
+	return state, nil
 }
 
-// render follows kustomize-controller 1.9: generate, build, substitute, label, normalise.
-func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, root string) ([]Object, error) {
+// render fills in the objects of state. It follows kustomize-controller 1.9: generate, build, substitute, label, normalise.
+func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, root string, state *State) error {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ks)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	spec := unstructured.Unstructured{Object: content}
 	dir, err := securejoin.SecureJoin(root, ks.Spec.Path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("spec.path %q is not in the artifact", ks.Spec.Path)
+		return fmt.Errorf("spec.path %q is not in the artifact", ks.Spec.Path)
 	}
 	ownOrigins, err := generate(root, dir, spec)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	resources, err := kustomize.SecureBuild(root, dir, false)
 	if err != nil {
-		return nil, fmt.Errorf("kustomize build of %q failed: %w", ks.Spec.Path, err)
+		return fmt.Errorf("kustomize build of %q failed: %w", ks.Spec.Path, err)
 	}
 	files, err := takeOrigins(resources, root, dir, ownOrigins)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.substitute(ctx, ks, spec, resources); err != nil {
-		return nil, err
+		return err
 	}
 	manifests, err := resources.AsYaml()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rendered, err := ssautil.ReadObjects(bytes.NewReader(manifests))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ssa.NewResourceManager(b.client, nil, ssa.Owner{Field: ownership.KustomizeManager, Group: ownership.KustomizeGroup}).
 		SetOwnerLabels(rendered, ks.Name, ks.Namespace)
 	if err := normalize.UnstructuredList(rendered); err != nil {
-		return nil, err
+		return err
 	}
 	if common := ks.Spec.CommonMetadata; common != nil {
 		ssautil.SetCommonMetadata(rendered, common.Labels, common.Annotations)
 	}
-	objects := make([]Object, 0, len(rendered))
+	state.Digest = digest.FromBytes(manifests).String()
+	state.Objects = make([]Object, 0, len(rendered))
 	for _, object := range rendered {
 		file := files[KeyOf(object)]
 		ssautil.RemoveCABundleFromCRD(object)
 		if err := b.scope(object); err != nil {
-			return nil, err
+			return err
 		}
-		objects = append(objects, Object{Unstructured: object, File: file, Encrypted: encrypted(object)})
+		secret := encrypted(object)
+		if secret {
+			state.Digest = ""
+		}
+		state.Objects = append(state.Objects, Object{Unstructured: object, File: file, Encrypted: secret})
 	}
-	return objects, nil
+	return nil
 }
 
 // substitute runs the post-build substitution; variables that are missing are an error, kustomize-controller's default

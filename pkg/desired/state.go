@@ -36,5 +36,11 @@ type Object struct {
 type State struct {
 	Owner    ownership.Owner
 	Revision string
-	Objects  []Object
+	// Generation is the owner's metadata.generation whose spec was built.
+	Generation int64
+	// Digest is that of the build before labels and normalisation, as kustomize-controller writes it into the owner's
+	// status.history: where both are equal, this is what Flux applied, variables and all. It is empty where SOPS
+	// encrypted something, because Flux builds that with the key.
+	Digest  string
+	Objects []Object
 }
