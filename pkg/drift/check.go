@@ -122,16 +122,38 @@ func reverted(want, live *unstructured.Unstructured, outcome prediction, policy 
 	if err != nil {
 		return nil, err
 	}
-	var found []Finding
-	for _, change := range diff(live, outcome.next, shape) {
-		f := newFinding(live, change.Path, change.Before, change.After)
-		f.attribute(outcome.managers)
-		if !seen.Has(change.Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
-			f.Verdict = Persists
+	found := changed(live, outcome.next, outcome.managers, shape)
+	for i := range found {
+		if !seen.Has(found[i].Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
+			found[i].Verdict = Persists
 		}
-		found = append(found, f)
 	}
 	return found, nil
+}
+
+// Undone lists what an apply by Flux's manager changed from before to after, each field with the manager that had
+// written it before.
+func Undone(before, after *unstructured.Unstructured) ([]Finding, error) {
+	then, err := ownership.Managers(before)
+	if err != nil {
+		return nil, err
+	}
+	now, err := ownership.Managers(after)
+	if err != nil {
+		return nil, err
+	}
+	return changed(before, after, then, ownership.Shape(then, now)), nil
+}
+
+// changed are the differences from live to next, attributed to the managers of live.
+func changed(live, next *unstructured.Unstructured, managers []ownership.Manager, shape *fields.Shape) []Finding {
+	var found []Finding
+	for _, change := range diff(live, next, shape) {
+		f := newFinding(live, change.Path, change.Before, change.After)
+		f.attribute(managers)
+		found = append(found, f)
+	}
+	return found
 }
 
 // visible are the paths of the changes that the owner's ignore rules leave for Flux to see.
