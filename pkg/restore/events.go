@@ -1,0 +1,122 @@
+package restore
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/fluxcd/pkg/ssa"
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// events is the cache.ReflectorStore of one kind. It keeps nothing: it compares each object with the desired state and
+// hands over the keys of those that may differ.
+type events struct {
+	kind     schema.GroupVersionKind
+	desired  *desired.Store
+	takeover []ssa.FieldManager
+	// differs is called for an object that may differ, settled for one that does not; both at once and often.
+	differs, settled func(desired.Key)
+	// equal reports whether this object was proven equal although it is written differently.
+	equal func(desired.Object, *desired.State, *unstructured.Unstructured) bool
+	log   logr.Logger
+	// synced is set once the kind was listed; from then on, all that is missing has been noticed.
+	synced atomic.Bool
+}
+
+// Add is called for a new object, and for one that got its owner's label.
+func (e *events) Add(obj any) error { return e.compare(obj) }
+
+// Update is called for a changed object.
+func (e *events) Update(obj any) error { return e.compare(obj) }
+
+// Delete is called for an object that is gone, or that lost its owner's label.
+func (e *events) Delete(obj any) error {
+	live, err := object(obj)
+	if err != nil {
+		return err
+	}
+	key := desired.KeyOf(live)
+	if _, _, ok := e.find(key); ok {
+		e.differs(key)
+	}
+	return nil
+}
+
+// Replace is called with all labelled objects of the kind: at the start, and when events may have been missed.
+func (e *events) Replace(list []any, _ string) error {
+	// Before the comparison: a state that arrives meanwhile is then compared twice rather than never.
+	e.synced.Store(true)
+	there := make(map[desired.Key]struct{}, len(list))
+	for _, item := range list {
+		live, err := object(item)
+		if err != nil {
+			return err
+		}
+		there[desired.KeyOf(live)] = struct{}{}
+		if err := e.compare(live); err != nil {
+			return err
+		}
+	}
+	for _, state := range e.desired.States() {
+		for _, want := range state.Objects {
+			if want.GroupVersionKind() != e.kind {
+				continue
+			}
+			if key := desired.KeyOf(want.Unstructured); !has(there, key) {
+				e.differs(key)
+			}
+		}
+	}
+	return nil
+}
+
+// Resync is never asked for.
+func (e *events) Resync() error { return nil }
+
+func (e *events) compare(obj any) error {
+	live, err := object(obj)
+	if err != nil {
+		return err
+	}
+	key := desired.KeyOf(live)
+	want, state, ok := e.find(key)
+	if !ok {
+		return nil
+	}
+	managers, err := ownership.Managers(live)
+	if err != nil {
+		e.log.Error(err, "An object cannot be compared", "kind", key.Kind, "namespace", key.Namespace, "name", key.Name)
+		return nil
+	}
+	if drift.Settled(want.Unstructured, live, managers, e.takeover) {
+		e.settled(key)
+	} else if !e.equal(want, state, live) {
+		e.differs(key)
+	}
+	return nil
+}
+
+// find returns what is desired of an object, if in the version that is watched here.
+func (e *events) find(key desired.Key) (desired.Object, *desired.State, bool) {
+	want, state, ok := e.desired.Find(key)
+	return want, state, ok && want.GroupVersionKind() == e.kind
+}
+
+func object(obj any) (*unstructured.Unstructured, error) {
+	live, ok := obj.(*unstructured.Unstructured)
+	if !ok {
+		return nil, fmt.Errorf("a watch delivered a %T", obj)
+	}
+	return live, nil
+}
+
+func has(set map[desired.Key]struct{}, key desired.Key) bool {
+	_, ok := set[key]
+	return ok
+}

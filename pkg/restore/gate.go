@@ -1,0 +1,122 @@
+package restore
+
+import (
+	"strings"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Reason is why an object that differs from git is left as it is. Its values are those of a metric's label.
+type Reason string
+
+// The reasons. The object's own, then the owner's.
+const (
+	// ByPolicy: no policy wants this object restored.
+	ByPolicy Reason = "policy"
+	// Encrypted: its values are encrypted with SOPS, so what Flux applies is not known here.
+	Encrypted Reason = "encrypted"
+	// OptedOut: an annotation or label in git or on the object holds Flux off.
+	OptedOut Reason = "opted-out"
+	// Terminating: it is being deleted, and comes back when it is gone.
+	Terminating Reason = "terminating"
+	// Finished: a Job that has a time to live is gone, most likely because it ended. Flux would run it again at its
+	// interval; at once and for ever is not what git means.
+	Finished Reason = "finished-job"
+	// Moved: its labels name another owner that exists.
+	Moved Reason = "moved"
+	// Dependency: its namespace or its kind is not there yet.
+	Dependency Reason = "dependency"
+
+	// OwnerGone: the Kustomization does not exist.
+	OwnerGone Reason = "owner-gone"
+	// OwnerDeleting: the Kustomization is being deleted, and prunes.
+	OwnerDeleting Reason = "owner-deleting"
+	// Elsewhere: spec.kubeConfig applies it to another cluster.
+	Elsewhere Reason = "other-cluster"
+	// Suspended: the Kustomization is suspended.
+	Suspended Reason = "suspended"
+	// Failing: Flux's last reconciliation failed, so what it applied is not known to be whole.
+	Failing Reason = "owner-failing"
+	// Reconciling: Flux is on its way to a revision other than the one that was built, or has not said to which.
+	Reconciling Reason = "reconciling"
+	// OtherRevision: what was built is not the revision, or not the spec, that Flux applied last.
+	OtherRevision Reason = "other-revision"
+	// OtherBuild: the build here differs from the one that Flux applied, by its variables for instance.
+	OtherBuild Reason = "other-build"
+)
+
+// objectStop returns why an object is left alone, "" if nothing about it says so. live is nil if there is none.
+func objectStop(want desired.Object, live *unstructured.Unstructured) Reason {
+	if want.Encrypted {
+		return Encrypted
+	}
+	if _, out := ownership.OptOut(want); out {
+		return OptedOut
+	}
+	if live == nil {
+		if _, ttl, _ := unstructured.NestedFieldNoCopy(want.Object, "spec", "ttlSecondsAfterFinished"); ttl &&
+			want.GetKind() == "Job" && want.GroupVersionKind().Group == "batch" {
+			return Finished
+		}
+		return ""
+	}
+	if live.GetDeletionTimestamp() != nil {
+		return Terminating
+	}
+	if _, out := ownership.OptOut(live); out {
+		return OptedOut
+	}
+	return ""
+}
+
+// ownerStop returns why Flux or its owner does not want state restored now, "" if it does. ks is nil if it does not exist.
+func ownerStop(ks *kustomizev1.Kustomization, state *desired.State) Reason {
+	switch {
+	case ks == nil:
+		return OwnerGone
+	case ks.DeletionTimestamp != nil:
+		return OwnerDeleting
+	case ks.Spec.KubeConfig != nil:
+		return Elsewhere
+	case ks.Spec.Suspend:
+		return Suspended
+	case ks.Generation != state.Generation || ks.Status.ObservedGeneration != ks.Generation:
+		return OtherRevision
+	}
+	ready := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReadyCondition)
+	if ready != nil && ready.Status == metav1.ConditionFalse {
+		return Failing
+	}
+	if ks.Status.LastAppliedRevision != state.Revision {
+		return OtherRevision
+	}
+	if ks.Status.LastAttemptedRevision != state.Revision || !at(ks, ready, state.Revision) {
+		return Reconciling
+	}
+	// An empty history is that of a Flux before 2.7.
+	if built := ks.Status.History.Latest(); built != nil && state.Digest != "" && built.Digest != state.Digest {
+		return OtherBuild
+	}
+	return ""
+}
+
+// at reports whether Flux has ended its work, or says that it works on this very revision: status.lastAttemptedRevision
+// is the old one until the new artifact is fetched, but every message of the Reconciling condition names the
+// revision (kustomize-controller 1.9).
+func at(ks *kustomizev1.Kustomization, ready *metav1.Condition, revision string) bool {
+	if ready == nil {
+		return false
+	}
+	reconciling := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReconcilingCondition)
+	if reconciling == nil || reconciling.Status != metav1.ConditionTrue {
+		return ready.Status == metav1.ConditionTrue
+	}
+	return strings.Contains(reconciling.Message, revision)
+}

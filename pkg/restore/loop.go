@@ -1,0 +1,265 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/ssa"
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// workers is how many objects are restored at a time.
+const workers = 4
+
+// The order of work: what an event showed to differ, then what a new state asks to be looked at.
+const (
+	suspected = 1
+	unchecked = 0
+)
+
+// Options are what a Loop works with. All fields but the last three are required.
+type Options struct {
+	// Config reaches the API server with this controller's rights; it must be allowed to impersonate the service
+	// accounts that owners name. Client-side rate limits are taken off: the API server has its own.
+	Config *rest.Config
+	Mapper meta.RESTMapper
+	// Owners holds the Kustomizations. It tells when one that holds the loop off may no longer do so; before a write,
+	// the Kustomization is read from the API server.
+	Owners cache.Cache
+	// Desired holds the state of every Kustomization, which somebody else builds.
+	Desired *desired.Store
+	// Allowed says whether policy wants an object of this owner restored. It is called often and concurrently.
+	Allowed func(owner ownership.Owner, object desired.Key) bool
+	Metrics prometheus.Registerer
+	Log     logr.Logger
+	// OverrideManagers and DefaultServiceAccount are kustomize-controller's --override-manager values and
+	// --default-service-account.
+	OverrideManagers      []string
+	DefaultServiceAccount string
+}
+
+// Loop is the restore loop. It implements manager.Runnable and manager.LeaderElectionRunnable; Start may be called once.
+type Loop struct {
+	options  Options
+	takeover []ssa.FieldManager
+	clients  *clients
+	watches  *watches
+	metrics  *metrics
+	tracks   *tracks
+	queue    priorityqueue.PriorityQueue[desired.Key]
+	policy   chan struct{}
+	// known are the states that have been taken notice of.
+	known map[ownership.Owner]*desired.State
+}
+
+// New returns a Loop that does nothing before Start. An error says which option cannot be used.
+func New(options Options) (*Loop, error) {
+	if options.Config == nil || options.Mapper == nil || options.Owners == nil || options.Desired == nil ||
+		options.Allowed == nil || options.Metrics == nil {
+		return nil, errors.New("the restore loop needs Config, Mapper, Owners, Desired, Allowed and Metrics")
+	}
+	config := rest.CopyConfig(options.Config)
+	config.QPS = -1
+	clients, err := newClients(config, options.Mapper, options.DefaultServiceAccount)
+	if err != nil {
+		return nil, err
+	}
+	kinds, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := newMetrics(options.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	l := &Loop{
+		options:  options,
+		takeover: ownership.Takeover(options.OverrideManagers),
+		clients:  clients,
+		metrics:  metrics,
+		tracks:   newTracks(),
+		policy:   make(chan struct{}, 1),
+		known:    map[ownership.Owner]*desired.State{},
+	}
+	l.watches = &watches{
+		dynamic: kinds, mapper: options.Mapper, open: l.open, running: map[schema.GroupVersionKind]running{},
+	}
+	return l, nil
+}
+
+// NeedLeaderElection is true: one loop restores.
+func (l *Loop) NeedLeaderElection() bool { return true }
+
+// PolicyChanged makes the loop ask anew whether the objects that it leaves alone by policy are to be restored. It may
+// be called at any time, also before Start, and does not block.
+func (l *Loop) PolicyChanged() {
+	select {
+	case l.policy <- struct{}{}:
+	default:
+	}
+}
+
+// Start runs the loop until ctx ends, and returns when everything that it started has ended.
+func (l *Loop) Start(ctx context.Context) error {
+	ctx = klog.NewContext(ctx, l.options.Log)
+	l.queue = priorityqueue.New[desired.Key]("restore")
+	informer, err := l.options.Owners.GetInformer(ctx, &kustomizev1.Kustomization{})
+	if err != nil {
+		l.queue.ShutDown()
+		return err
+	}
+	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    l.ownerChanged,
+		UpdateFunc: func(_, ks any) { l.ownerChanged(ks) },
+	})
+	if err != nil {
+		l.queue.ShutDown()
+		return err
+	}
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() { l.work(ctx) })
+	}
+	for ctx.Err() == nil {
+		changed := l.options.Desired.Changed()
+		l.follow(ctx)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-l.policy:
+			l.release(func(_ ownership.Owner, reason Reason) bool { return reason == ByPolicy })
+		}
+	}
+	err = informer.RemoveEventHandler(handler)
+	l.queue.ShutDown()
+	group.Wait()
+	l.watches.wait()
+	return err
+}
+
+// open returns the receiver of the events of one kind.
+func (l *Loop) open(kind schema.GroupVersionKind) *events {
+	return &events{
+		kind: kind, desired: l.options.Desired, takeover: l.takeover, log: l.options.Log,
+		differs: func(key desired.Key) { l.suspect(suspected, key) },
+		settled: func(key desired.Key) { l.tracks.settled(key, time.Now()) },
+		equal:   l.equal,
+	}
+}
+
+// suspect has an object looked at.
+func (l *Loop) suspect(priority int, keys ...desired.Key) {
+	now := time.Now()
+	for _, key := range keys {
+		l.tracks.suspect(key, now)
+	}
+	l.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, keys...)
+}
+
+// release has the objects looked at that were left alone for a reason that may be gone.
+func (l *Loop) release(match func(ownership.Owner, Reason) bool) {
+	l.suspect(suspected, l.tracks.heldBy(match)...)
+}
+
+// ownerChanged releases an owner's objects when Flux and the owner no longer hold the loop off.
+func (l *Loop) ownerChanged(obj any) {
+	ks, ok := obj.(*kustomizev1.Kustomization)
+	if !ok {
+		return
+	}
+	owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
+	state := l.options.Desired.State(owner)
+	if state == nil || ownerStop(ks, state) != "" {
+		return
+	}
+	l.release(func(held ownership.Owner, reason Reason) bool { return held == owner && reason != ByPolicy })
+}
+
+// follow takes notice of the states that came, changed and went since it was called last.
+func (l *Loop) follow(ctx context.Context) {
+	states := l.options.Desired.States()
+	kinds := map[schema.GroupVersionKind]struct{}{}
+	present := make(map[ownership.Owner]*desired.State, len(states))
+	for _, state := range states {
+		if state.Owner.Kind != ownership.Kustomization {
+			continue
+		}
+		present[state.Owner] = state
+		for _, want := range state.Objects {
+			kinds[want.GroupVersionKind()] = struct{}{}
+		}
+	}
+	l.watches.follow(ctx, kinds)
+	lost := false
+	for owner, old := range l.known {
+		lost = lost || present[owner] != old
+	}
+	for owner, state := range present {
+		if old := l.known[owner]; old != state {
+			l.check(old, state)
+		}
+	}
+	l.known = present
+	if lost {
+		l.tracks.retain(func(key desired.Key) bool {
+			_, _, ok := l.options.Desired.Find(key)
+			return ok
+		})
+	}
+}
+
+// check has those objects of a new state looked at that are not as in the old one, and those that waited for it. What
+// is not listed yet will be compared when it is.
+func (l *Loop) check(old, state *desired.State) {
+	before := map[desired.Key]*unstructured.Unstructured{}
+	if old != nil {
+		for _, want := range old.Objects {
+			before[desired.KeyOf(want.Unstructured)] = want.Unstructured
+		}
+	}
+	var keys []desired.Key
+	for _, want := range state.Objects {
+		key := desired.KeyOf(want.Unstructured)
+		if was := before[key]; was != nil && fields.Equal(was.Object, want.Object) {
+			continue
+		}
+		if l.watches.synced(want.GroupVersionKind()) {
+			keys = append(keys, key)
+		}
+	}
+	l.suspect(unchecked, keys...)
+	l.release(func(owner ownership.Owner, _ Reason) bool { return owner == state.Owner })
+}
+
+// equal reports whether a live object was proven equal to the desired one before.
+func (l *Loop) equal(want desired.Object, state *desired.State, live *unstructured.Unstructured) bool {
+	key := desired.KeyOf(want.Unstructured)
+	if !l.tracks.mayBeProven(key) {
+		return false
+	}
+	p, err := proofOf(want, state, live)
+	return err == nil && l.tracks.proven(key, p)
+}
+
+func proofOf(want desired.Object, state *desired.State, live *unstructured.Unstructured) (proof, error) {
+	fingerprint, err := drift.FingerprintOf(want.Unstructured, live)
+	return proof{fingerprint: fingerprint, generation: state.Generation}, err
+}

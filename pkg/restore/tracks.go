@@ -1,0 +1,202 @@
+package restore
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// The delays between attempts that failed, and between looks at what has to wait for something else to come or go.
+const (
+	retryFirst      = 100 * time.Millisecond
+	retryLongest    = time.Minute
+	postponeLongest = 15 * time.Second
+)
+
+// proof says that the API server found Flux's apply to change nothing, for one spec of the owner.
+type proof struct {
+	fingerprint drift.Fingerprint
+	generation  int64
+}
+
+// track is what is remembered of one object: nothing of its content.
+type track struct {
+	// since is when it was first seen to differ; zero while nothing is known to be wrong.
+	since time.Time
+	// counted is set once the present drift is in the metrics.
+	counted bool
+	proven  *proof
+	fight   fight
+	retry   time.Duration
+	// retryAt is when a failed attempt may be repeated.
+	retryAt time.Time
+	held    Reason
+	owner   ownership.Owner
+}
+
+// tracks holds the tracks of the objects that there is anything to remember of; they are objects of the desired state,
+// which bounds their number. It may be used concurrently.
+type tracks struct {
+	mu    sync.Mutex
+	byKey map[desired.Key]*track
+}
+
+func newTracks() *tracks { return &tracks{byKey: map[desired.Key]*track{}} }
+
+func (t *tracks) of(key desired.Key) *track {
+	if t.byKey[key] == nil {
+		t.byKey[key] = &track{}
+	}
+	return t.byKey[key]
+}
+
+// suspect notes that the object was seen to differ.
+func (t *tracks) suspect(key desired.Key, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if track := t.of(key); track.since.IsZero() {
+		track.since = now
+	}
+}
+
+// settled notes that nothing is wrong with the object.
+func (t *tracks) settled(key desired.Key, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settle(key, now)
+}
+
+func (t *tracks) settle(key desired.Key, now time.Time) {
+	track := t.byKey[key]
+	if track == nil {
+		return
+	}
+	track.reset()
+	if track.proven == nil && track.fight.idle(now) {
+		delete(t.byKey, key)
+	}
+}
+
+// reset leaves what outlasts a drift.
+func (tr *track) reset() { *tr = track{proven: tr.proven, fight: tr.fight} }
+
+// prove notes that the object equals git although it is written differently.
+func (t *tracks) prove(key desired.Key, p proof, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.of(key).proven = &p
+	t.settle(key, now)
+}
+
+// mayBeProven reports whether anything was ever proven of the object, so that a proof is worth computing.
+func (t *tracks) mayBeProven(key desired.Key) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	track := t.byKey[key]
+	return track != nil && track.proven != nil
+}
+
+// proven reports whether this very proof was made.
+func (t *tracks) proven(key desired.Key, p proof) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	track := t.byKey[key]
+	return track != nil && track.proven != nil && *track.proven == p
+}
+
+// wait returns how long the object has to wait for its next attempt.
+func (t *tracks) wait(key desired.Key, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	track := t.byKey[key]
+	if track == nil {
+		return 0
+	}
+	return max(track.fight.wait(now), track.retryAt.Sub(now))
+}
+
+// failed notes a failed attempt and returns when to try again.
+func (t *tracks) failed(key desired.Key, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.of(key).failed(now, retryLongest)
+}
+
+func (tr *track) failed(now time.Time, longest time.Duration) time.Duration {
+	tr.retry = min(max(2*tr.retry, retryFirst), longest)
+	tr.retryAt = now.Add(tr.retry)
+	return tr.retry
+}
+
+// standing is what to report of an object that is left alone.
+type standing struct {
+	// news says that it was not left alone for this reason before; uncounted that its drift is still to be counted.
+	news, uncounted bool
+	// retry is when to look again.
+	retry time.Duration
+}
+
+// hold notes that the object is left alone, until an event or its owner gives reason to look again.
+func (t *tracks) hold(key desired.Key, owner ownership.Owner, reason Reason) standing {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	track := t.of(key)
+	// What is held is not slow: the clock starts anew when it is released.
+	track.since, track.retry, track.retryAt = time.Time{}, 0, time.Time{}
+	return track.hold(owner, reason)
+}
+
+// postpone notes that the object is left alone and has to be looked at again after some time.
+func (t *tracks) postpone(key desired.Key, owner ownership.Owner, reason Reason, now time.Time) standing {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	track := t.of(key)
+	s := track.hold(owner, reason)
+	s.retry = track.failed(now, postponeLongest)
+	return s
+}
+
+func (tr *track) hold(owner ownership.Owner, reason Reason) standing {
+	s := standing{news: tr.held != reason, uncounted: !tr.counted}
+	tr.held, tr.owner, tr.counted = reason, owner, true
+	return s
+}
+
+// restored notes that the object was put back. It returns when it was seen to differ, whether its drift is still to
+// be counted, and by how much the next restore will be delayed.
+func (t *tracks) restored(key desired.Key, now time.Time) (since time.Time, uncounted bool, delay time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	track := t.of(key)
+	since, uncounted = track.since, !track.counted
+	delay = track.fight.restored(now)
+	track.reset()
+	return since, uncounted, delay
+}
+
+// heldBy returns the objects that are left alone and for which match returns true.
+func (t *tracks) heldBy(match func(ownership.Owner, Reason) bool) []desired.Key {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var keys []desired.Key
+	for key, track := range t.byKey {
+		if track.held != "" && match(track.owner, track.held) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// retain forgets the objects for which keep returns false.
+func (t *tracks) retain(keep func(desired.Key) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key := range t.byKey {
+		if !keep(key) {
+			delete(t.byKey, key)
+		}
+	}
+}
