@@ -20,10 +20,15 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 	if len(takeover) > 0 && stripped(live) {
 		return false
 	}
-	for path := range declared.All() {
-		if _, ok := fields.Get(desired.Object, path); !ok {
-			return false
+	stale := false
+	declared.Iterate(func(path fieldpath.Path) { // Not All: leaving a range over it early panics.
+		if !stale {
+			_, ok := fields.Get(desired.Object, path)
+			stale = !ok
 		}
+	})
+	if stale {
+		return false
 	}
 	for _, m := range managers {
 		if m.TakenOver(takeover) && !within(m.Fields, declared) {

@@ -63,15 +63,21 @@ func removeElement(v any, element fieldpath.PathElement, set, keep *fieldpath.Se
 
 // elementOf finds the element of set that selects this list item.
 func elementOf(item any, index int, set *fieldpath.Set) (fieldpath.PathElement, bool) {
+	return find(set, func(element fieldpath.PathElement) bool { return selects(element, item, index) })
+}
+
+// find returns the first element of set, member or child, that match accepts. It goes through all children, because
+// leaving a range over SetNodeMap.All or Set.All early panics (structured-merge-diff 6.4).
+func find(set *fieldpath.Set, match func(fieldpath.PathElement) bool) (found fieldpath.PathElement, ok bool) {
 	for element := range set.Members.All() {
-		if selects(element, item, index) {
+		if match(element) {
 			return element, true
 		}
 	}
-	for element := range set.Children.All() {
-		if selects(element, item, index) {
-			return element, true
+	set.Children.Iterate(func(element fieldpath.PathElement) {
+		if !ok && match(element) {
+			found, ok = element, true
 		}
-	}
-	return fieldpath.PathElement{}, false
+	})
+	return found, ok
 }

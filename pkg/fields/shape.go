@@ -74,15 +74,12 @@ func (s *Shape) list() (listKind, []string) {
 		return atomicList, nil
 	}
 	for _, set := range s.sets {
-		for element := range set.Members.All() {
-			if kind, keys := elementKind(element); kind != atomicList {
-				return kind, keys
-			}
+		tells := func(element fieldpath.PathElement) bool {
+			kind, _ := elementKind(element)
+			return kind != atomicList
 		}
-		for element := range set.Children.All() {
-			if kind, keys := elementKind(element); kind != atomicList {
-				return kind, keys
-			}
+		if element, ok := find(set, tells); ok {
+			return elementKind(element)
 		}
 	}
 	return atomicList, nil
