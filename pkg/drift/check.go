@@ -131,8 +131,8 @@ func reverted(want, live *unstructured.Unstructured, outcome prediction, policy 
 	return found, nil
 }
 
-// Undone lists what an apply by Flux's manager changed from before to after, each field with the manager that had
-// written it before.
+// Undone lists what an apply by Flux's manager put back between before and after, each field with the manager that had
+// written it before. What others changed meanwhile is left out: it is there afterwards, and not by Flux.
 func Undone(before, after *unstructured.Unstructured) ([]Finding, error) {
 	then, err := ownership.Managers(before)
 	if err != nil {
@@ -142,7 +142,10 @@ func Undone(before, after *unstructured.Unstructured) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	return changed(before, after, then, ownership.Shape(then, now)), nil
+	declared, _ := ownership.Declared(now, ownership.Kustomization)
+	return slices.DeleteFunc(changed(before, after, then, ownership.Shape(then, now)), func(f Finding) bool {
+		return f.Desired != nil && !ownership.Holds(declared, f.Path)
+	}), nil
 }
 
 // changed are the differences from live to next, attributed to the managers of live.
