@@ -13,12 +13,11 @@ import (
 )
 
 // apply applies one object as kustomize-controller 1.9 does (KustomizationReconciler.apply), so that Flux finds
-// nothing to do afterwards. It reports whether it changed anything.
+// nothing to do afterwards. Only force is left out: what it takes to delete objects is more than this loop should have, so
+// an immutable field that differs is an error (see Immutable). It reports whether it changed anything.
 func apply(ctx context.Context, c client.Client, ks *kustomizev1.Kustomization, want *unstructured.Unstructured, takeover []ssa.FieldManager) (bool, error) {
 	manager := ssa.NewResourceManager(c, nil, ssa.Owner{Field: ownership.KustomizeManager, Group: ownership.KustomizeGroup})
 	options := ssa.DefaultApplyOptions()
-	options.Force = ks.Spec.Force
-	options.ForceSelector = map[string]string{ownership.Force: ownership.Enabled}
 	options.ExclusionSelector = map[string]string{
 		ownership.Reconcile: ownership.Disabled,
 		ownership.SSA:       ownership.Ignore,

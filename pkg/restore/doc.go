@@ -6,6 +6,6 @@
 // as kustomize-controller does: same field manager, same takeover, same service account. Flux finds nothing to do afterwards.
 //
 // No live object is kept: memory follows the desired state, and what is remembered of an object is a few words.
-// Nothing is written on behalf of a state that is in doubt, and an object that loses its fight with another writer is
+// Nothing is written on behalf of a state that is in doubt, nothing is ever deleted, and an object that loses its fight with another writer is
 // restored ever more slowly.
 package restore

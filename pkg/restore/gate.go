@@ -31,6 +31,8 @@ const (
 	Finished Reason = "finished-job"
 	// Moved: its labels name another owner that exists.
 	Moved Reason = "moved"
+	// Immutable: it would have to be deleted and made anew. The loop never deletes; Flux does so where force says so.
+	Immutable Reason = "immutable"
 	// Dependency: its namespace or its kind is not there yet.
 	Dependency Reason = "dependency"
 

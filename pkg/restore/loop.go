@@ -46,7 +46,8 @@ type Options struct {
 	Owners cache.Cache
 	// Desired holds the state of every Kustomization, which somebody else builds.
 	Desired *desired.Store
-	// Allowed says whether policy wants an object of this owner restored. It is called often and concurrently.
+	// Allowed says whether policy wants an object of this owner restored. It is called often and concurrently; see
+	// Loop.PolicyChanged.
 	Allowed func(owner ownership.Owner, object desired.Key) bool
 	Metrics prometheus.Registerer
 	Log     logr.Logger
@@ -108,8 +109,8 @@ func New(options Options) (*Loop, error) {
 // NeedLeaderElection is true: one loop restores.
 func (l *Loop) NeedLeaderElection() bool { return true }
 
-// PolicyChanged makes the loop ask anew whether the objects that it leaves alone by policy are to be restored. It may
-// be called at any time, also before Start, and does not block.
+// PolicyChanged makes the loop ask anew what policy wants restored. It may be called at any time, also before Start,
+// and does not block.
 func (l *Loop) PolicyChanged() {
 	select {
 	case l.policy <- struct{}{}:
@@ -193,7 +194,8 @@ func (l *Loop) ownerChanged(obj any) {
 	l.release(func(held ownership.Owner, reason Reason) bool { return held == owner && reason != ByPolicy })
 }
 
-// follow takes notice of the states that came, changed and went since it was called last.
+// follow takes notice of the states that came, changed and went since it was called last. Kinds of which policy wants
+// nothing restored are not watched: the right to do so may not have been given.
 func (l *Loop) follow(ctx context.Context) {
 	states := l.options.Desired.States()
 	kinds := map[schema.GroupVersionKind]struct{}{}
@@ -204,7 +206,10 @@ func (l *Loop) follow(ctx context.Context) {
 		}
 		present[state.Owner] = state
 		for _, want := range state.Objects {
-			kinds[want.GroupVersionKind()] = struct{}{}
+			kind := want.GroupVersionKind()
+			if _, ok := kinds[kind]; !ok && l.options.Allowed(state.Owner, desired.KeyOf(want.Unstructured)) {
+				kinds[kind] = struct{}{}
+			}
 		}
 	}
 	l.watches.follow(ctx, kinds)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	ssaerrors "github.com/fluxcd/pkg/ssa/errors"
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -54,7 +55,7 @@ func (l *Loop) attempt(ctx context.Context, key desired.Key) {
 		l.again(key, wait)
 		return
 	}
-	o := &outcome{key: key, state: state}
+	o := &outcome{key: key, state: state, drift: l.tracks.present(key, time.Now())}
 	reason, err := l.restore(ctx, want, o)
 	switch {
 	case err != nil && dependency(err):
@@ -64,7 +65,7 @@ func (l *Loop) attempt(ctx context.Context, key desired.Key) {
 		count(l.metrics.errors, key)
 		l.log(o).Error(redact.Error(key.GroupKind(), err), "The object could not be restored", "retry", delay.String())
 		l.again(key, delay)
-	case reason == Terminating:
+	case reason == Terminating, reason == Immutable:
 		l.postpone(o, reason)
 	case reason != "":
 		l.report(o, reason, l.tracks.hold(key, state.Owner, reason))
@@ -77,6 +78,7 @@ func (l *Loop) attempt(ctx context.Context, key desired.Key) {
 type outcome struct {
 	key   desired.Key
 	state *desired.State
+	drift drifted
 	// changed says that the object was put back; live is what it was before, nil if it was gone.
 	changed bool
 	live    *unstructured.Unstructured
@@ -146,7 +148,12 @@ func (l *Loop) restore(ctx context.Context, want desired.Object, o *outcome) (Re
 	if err != nil {
 		return "", err
 	}
-	if o.changed, err = apply(ctx, as, ks, want.Unstructured, l.takeover); err != nil {
+	o.changed, err = apply(ctx, as, ks, want.Unstructured, l.takeover)
+	switch {
+	case err == nil:
+	case ssaerrors.IsImmutableError(err):
+		return Immutable, nil
+	default:
 		return "", err
 	}
 	if !o.changed && live != nil {
@@ -218,12 +225,9 @@ func (l *Loop) report(o *outcome, reason Reason, s standing) {
 // tell counts a restore and logs which fields were put back and who had changed them; no values.
 func (l *Loop) tell(ctx context.Context, o *outcome) {
 	now := time.Now()
-	since, uncounted, delay := l.tracks.restored(o.key, now)
-	took := now.Sub(since)
-	if since.IsZero() {
-		took = 0
-	}
-	if uncounted {
+	delay := l.tracks.restored(o.key, o.drift, now)
+	took := now.Sub(o.drift.since)
+	if !o.drift.counted {
 		count(l.metrics.seen, o.key)
 	}
 	count(l.metrics.restored, o.key)

@@ -165,16 +165,39 @@ func (tr *track) hold(owner ownership.Owner, reason Reason) standing {
 	return s
 }
 
-// restored notes that the object was put back. It returns when it was seen to differ, whether its drift is still to
-// be counted, and by how much the next restore will be delayed.
-func (t *tracks) restored(key desired.Key, now time.Time) (since time.Time, uncounted bool, delay time.Duration) {
+// drifted is a drift as it was when an attempt began. The event of the very write that ends it may be noticed before
+// the write returns, so it must not be asked for afterwards.
+type drifted struct {
+	// since is when the object was first seen to differ.
+	since time.Time
+	// counted says that it is in the metrics.
+	counted bool
+}
+
+// present returns the present drift of an object.
+func (t *tracks) present(key desired.Key, now time.Time) drifted {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	track := t.byKey[key]
+	if track == nil || track.since.IsZero() {
+		return drifted{since: now, counted: track != nil && track.counted}
+	}
+	return drifted{since: track.since, counted: track.counted}
+}
+
+// restored notes that an object was put back, unless it has drifted anew already, and returns by how much its next
+// restore will be delayed.
+func (t *tracks) restored(key desired.Key, was drifted, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	track := t.of(key)
-	since, uncounted = track.since, !track.counted
-	delay = track.fight.restored(now)
+	delay := track.fight.restored(now)
+	anew := track.since
 	track.reset()
-	return since, uncounted, delay
+	if anew.After(was.since) {
+		track.since = anew
+	}
+	return delay
 }
 
 // heldBy returns the objects that are left alone and for which match returns true.

@@ -18,13 +18,16 @@ func TestTheClockRunsFromTheFirstOfABurst(t *testing.T) {
 	tracks := newTracks()
 	tracks.suspect(app, start)
 	tracks.suspect(app, start.Add(time.Second))
-	since, uncounted, _ := tracks.restored(app, start.Add(2*time.Second))
-	if since != start || !uncounted {
-		t.Errorf("since %s, uncounted %t", since, uncounted)
+	first := tracks.present(app, start.Add(2*time.Second))
+	if first.since != start || first.counted {
+		t.Errorf("the first drift is %+v", first)
 	}
+	// The event of the restoring write, then another edit, both before the write returns.
+	tracks.settled(app, start.Add(2*time.Second))
 	tracks.suspect(app, start.Add(3*time.Second))
-	if since, _, _ := tracks.restored(app, start.Add(4*time.Second)); since != start.Add(3*time.Second) {
-		t.Errorf("the next drift is timed from %s", since)
+	tracks.restored(app, first, start.Add(4*time.Second))
+	if second := tracks.present(app, start.Add(5*time.Second)); second.since != start.Add(3*time.Second) || second.counted {
+		t.Errorf("the second drift is %+v", second)
 	}
 }
 
@@ -63,7 +66,7 @@ func TestFailuresWaitLongerEachTimeUntilOneSucceeds(t *testing.T) {
 	if last != retryLongest {
 		t.Errorf("waits %s in the end", last)
 	}
-	tracks.restored(app, now)
+	tracks.restored(app, tracks.present(app, now), now)
 	if delay := tracks.failed(app, now); delay != retryFirst {
 		t.Errorf("waits %s after a success", delay)
 	}
