@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +33,8 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/follow"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/pkg/policy"
+	"github.com/gitops-drift/gitops-drift/pkg/restore"
 	"github.com/gitops-drift/gitops-drift/pkg/servingcert"
 )
 
@@ -110,8 +113,42 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options) error {
 	if err := addWebhook(mgr, o, lookups); err != nil {
 		return err
 	}
-	// The restore loop is added here, for the leader. It needs: mgr, store, lookups.Policies with policy.Effective.
-	return nil
+	return addLoop(ctx, mgr, o, store, lookups)
+}
+
+// addLoop adds the restore loop, which runs on the leader.
+func addLoop(ctx context.Context, mgr manager.Manager, o *options, store *desired.Store, lookups *follow.Lookups) error {
+	loop, err := restore.New(restore.Options{
+		Config:  mgr.GetConfig(),
+		Mapper:  mgr.GetRESTMapper(),
+		Owners:  mgr.GetCache(),
+		Desired: store,
+		Allowed: func(owner ownership.Owner, object desired.Key) bool {
+			policies, err := lookups.Policies()
+			if err != nil {
+				return false
+			}
+			effective, ok := policy.Effective(policies, object, owner)
+			return ok && effective.Spec.Restore
+		},
+		Metrics:          metrics.Registry,
+		Log:              mgr.GetLogger().WithName("restore"),
+		OverrideManagers: o.overrideManagers,
+	})
+	if err != nil {
+		return err
+	}
+	policies, err := mgr.GetCache().GetInformer(ctx, &v1alpha1.EditPolicy{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return err
+	}
+	changed := func(any) { loop.PolicyChanged() }
+	if _, err := policies.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: changed, UpdateFunc: func(_, policy any) { changed(policy) }, DeleteFunc: changed,
+	}); err != nil {
+		return err
+	}
+	return mgr.Add(loop)
 }
 
 // cached fills the cache with what is read from it on the path of a request. HelmReleases are optional in Flux; it
