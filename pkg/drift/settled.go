@@ -5,6 +5,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/fluxcd/pkg/ssa"
+
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )

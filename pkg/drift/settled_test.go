@@ -22,7 +22,7 @@ func settings(data map[string]any, entries ...metav1.ManagedFieldsEntry) *unstru
 func entry(manager string, operation metav1.ManagedFieldsOperationType, set string) metav1.ManagedFieldsEntry {
 	return metav1.ManagedFieldsEntry{
 		Manager: manager, Operation: operation, APIVersion: "v1", FieldsType: "FieldsV1",
-		Time: &metav1.Time{Time: time.Unix(1000, 0)}, FieldsV1: &metav1.FieldsV1{Raw: []byte(set)},
+		Time: &metav1.Time{Time: time.Unix(1000, 0)}, FieldsV1: metav1.NewFieldsV1(set),
 	}
 }
 

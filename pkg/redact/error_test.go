@@ -20,7 +20,7 @@ func TestErrorsAboutSecretsQuoteNothing(t *testing.T) {
 		if got := redact.Error(secret, err).Error(); strings.Contains(got, "hunter2") {
 			t.Errorf("%q quotes a value", got)
 		}
-		if got := redact.Error(other, err); got != err {
+		if got := redact.Error(other, err); !errors.Is(got, err) {
 			t.Errorf("an error about another kind becomes %v", got)
 		}
 	}

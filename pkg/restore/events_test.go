@@ -29,7 +29,7 @@ func configMap(name, value string) *unstructured.Unstructured {
 func managed(u *unstructured.Unstructured) *unstructured.Unstructured {
 	u.SetManagedFields([]metav1.ManagedFieldsEntry{{
 		Manager: "kustomize-controller", Operation: metav1.ManagedFieldsOperationApply, APIVersion: "v1", FieldsType: "FieldsV1",
-		FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{"f:key":{}}}`)},
+		FieldsV1: metav1.NewFieldsV1(`{"f:data":{"f:key":{}}}`),
 	}})
 	return u
 }

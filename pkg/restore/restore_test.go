@@ -88,12 +88,35 @@ func (a *app) restored(what string, holds func() bool) {
 
 func TestAChangedFieldIsPutBackAndFluxFindsNothingToDo(t *testing.T) {
 	a := deploy(t, "changed", files(deployment, configMap))
+	before := counted(t)
 	a.kubectl("-n", a.name, "set", "resources", "deployment/api", "--limits=memory=1Gi")
 	a.restored("memory is 512Mi again", func() bool { return memory(a.api()) == "512Mi" })
 	a.eventually("the log line", func() bool {
 		return len(logged.about("Restored the object", `"name"="api"`, `"namespace"="changed"`, "limits.memory", `"changedBy"=["kubectl-set"]`, a.key.Name)) == 1
 	})
+	after := counted(t)
+	for _, name := range []string{"gitops_drift_drift_seen_total", "gitops_drift_restored_total", "gitops_drift_restore_seconds"} {
+		if after[name] != before[name]+1 {
+			t.Errorf("%s went from %v to %v, want one more", name, before[name], after[name])
+		}
+	}
 	a.quiet()
+}
+
+// counted returns the sum of each counter, and the number of observations of each histogram.
+func counted(t *testing.T) map[string]float64 {
+	t.Helper()
+	families, err := measured.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := map[string]float64{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			sums[family.GetName()] += metric.GetCounter().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+		}
+	}
+	return sums
 }
 
 func TestWhatKubectlAddedIsStripped(t *testing.T) {
