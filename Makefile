@@ -4,7 +4,8 @@ SHELL := /bin/sh
 
 GO ?= go
 LDFLAGS := -s -w
-TOOL := $(GO) tool -modfile=hack/tools/go.mod
+# The linters are pinned in a module of their own, so that they do not weigh on the product.
+tool = "$$($(GO) -C hack/tools tool -n $(1))"
 # Packages that start control planes. They run one after the other, and after the quick ones.
 CLUSTER_TESTS := ./pkg/restore/... ./test/...
 
@@ -44,9 +45,9 @@ test: build controlplane lint ## Run everything that CI runs
 	$(GO) test -p 1 -timeout 30m $(CLUSTER_TESTS)
 
 .PHONY: lint
-lint: ## Check format, vet, staticcheck, golangci-lint and that generated files are current
-	$(TOOL) golangci-lint run ./...
-	$(TOOL) staticcheck ./...
+lint: ## Check format, vet, staticcheck and golangci-lint
+	$(call tool,golangci-lint) run --allow-parallel-runners ./...
+	$(call tool,staticcheck) ./...
 
 .PHONY: bench
 bench: build controlplane ## Measure restore latency beside a forced Flux reconcile

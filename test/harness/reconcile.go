@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -69,8 +70,10 @@ func settled(owner *kustomizev1.Kustomization, token, revision string) (bool, er
 		}
 		return true, nil
 	case metav1.ConditionFalse:
-		// A reconciliation that was canceled for a newer one is followed by it at once.
-		return ready.Reason != meta.HealthCheckCanceledReason, state
+		// A reconciliation that was canceled for a newer one is followed by it at once, and one that saw the source
+		// before its artifact is retried.
+		unseen := revision != "" && strings.HasPrefix(ready.Message, "Source artifact not found")
+		return ready.Reason != meta.HealthCheckCanceledReason && !unseen, state
 	default:
 		return false, state
 	}
