@@ -2,6 +2,7 @@ package admission
 
 import (
 	"github.com/fluxcd/pkg/ssa/jsondiff"
+
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"

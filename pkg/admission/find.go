@@ -11,6 +11,7 @@ import (
 
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/fluxcd/pkg/ssa/jsondiff"
+
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/redact"

@@ -7,6 +7,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 
 	"github.com/fluxcd/pkg/ssa"
+
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 

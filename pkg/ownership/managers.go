@@ -1,7 +1,6 @@
 package ownership
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -35,7 +34,7 @@ func Managers(object metav1.Object) ([]Manager, error) {
 			m.Time = entry.Time.Time
 		}
 		if entry.FieldsV1 != nil {
-			if err := m.Fields.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err != nil {
+			if err := m.Fields.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
 				return nil, fmt.Errorf("managedFields entry of %q: %w", entry.Manager, err)
 			}
 		}

@@ -45,7 +45,18 @@ func (c *Cluster) StartProduct(ctx context.Context, overlay string, args ...stri
 	if err := c.apply(ctx, []byte(rest.String())); err != nil {
 		return nil, err
 	}
-	replica, err := c.StartWorkload(ctx, Workload{
+	replica, err := c.StartReplica(ctx, args...)
+	if err != nil {
+		return nil, err
+	}
+	c.Route(client.ObjectKey{Namespace: FluxNamespace, Name: product + "-webhook"}, 443, replica.Address("WEBHOOK"))
+	return replica, nil
+}
+
+// StartReplica starts one more replica of our controller, which [Cluster.StartProduct] must have installed. Its ports
+// are WEBHOOK, HEALTH and METRICS; [Cluster.Route] brings it calls.
+func (c *Cluster) StartReplica(ctx context.Context, args ...string) (*Instance, error) {
+	return c.StartWorkload(ctx, Workload{
 		Deployment: client.ObjectKey{Namespace: FluxNamespace, Name: product},
 		Program:    product,
 		Args: append([]string{
@@ -58,9 +69,4 @@ func (c *Cluster) StartProduct(ctx context.Context, overlay string, args ...stri
 		Ports: []string{"WEBHOOK", "HEALTH", "METRICS"},
 		Ready: "http://127.0.0.1:$(HEALTH)/readyz",
 	})
-	if err != nil {
-		return nil, err
-	}
-	c.Route(client.ObjectKey{Namespace: FluxNamespace, Name: product + "-webhook"}, 443, replica.Address("WEBHOOK"))
-	return replica, nil
 }

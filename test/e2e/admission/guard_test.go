@@ -46,7 +46,7 @@ func TestARefusalReadsAsDesigned(t *testing.T) {
 	}
 	short, _, _ := strings.Cut(revision, ":")
 	short += revision[len(short):][:8]
-	result := kubectl(t, harness.OnCall, "", "-n", "payments", "patch", "deployment", "payments-api", "--type=json",
+	result := kubectl(t, "", "-n", "payments", "patch", "deployment", "payments-api", "--type=json",
 		`-p=[{"op":"replace","path":"/spec/template/spec/containers/0/resources/limits/memory","value":"1Gi"}]`)
 	want := `Error from server (Forbidden): admission webhook "edits.gitops-drift.dev" denied the request: Deployment payments/payments-api is managed by Flux Kustomization flux-system/apps at ` + short + `
   declared in payments-api/deployment.yaml
@@ -90,7 +90,7 @@ func TestEditsOfManagedObjectsAreRefused(t *testing.T) {
 		{"a Secret's value", "", []string{"patch", "secret", "payments-api", "--type=merge", `-p={"stringData":{"password":"from-oncall"}}`}, "data.password: *** → *** (differs)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			result := kubectl(t, harness.OnCall, test.stdin, append([]string{"-n", "payments"}, test.args...)...)
+			result := kubectl(t, test.stdin, append([]string{"-n", "payments"}, test.args...)...)
 			if result.Code == 0 || !strings.Contains(result.Stderr, "denied the request: ") || !strings.Contains(result.Stderr, test.want) {
 				t.Errorf("exit code %d\n got %s%s\nwant %s", result.Code, result.Stdout, result.Stderr, test.want)
 			}
@@ -128,7 +128,7 @@ func TestWhatFluxDoesNotCareAboutGoesThrough(t *testing.T) {
 		{"deleting it", "", []string{"delete", "configmap", "mine"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if out := must(t, harness.OnCall, test.stdin, append([]string{"-n", "payments"}, test.args...)...); out == "" {
+			if out := must(t, test.stdin, append([]string{"-n", "payments"}, test.args...)...); out == "" {
 				t.Error("kubectl said nothing")
 			}
 		})
@@ -136,7 +136,7 @@ func TestWhatFluxDoesNotCareAboutGoesThrough(t *testing.T) {
 }
 
 func TestARestartIsAdmittedWithAWarning(t *testing.T) {
-	result := kubectl(t, harness.OnCall, "", "-n", "payments", "rollout", "restart", "deployment/catalog-api")
+	result := kubectl(t, "", "-n", "payments", "rollout", "restart", "deployment/catalog-api")
 	want := "Flux will strip this annotation at its next reconcile, and so roll the Deployment once more."
 	if result.Code != 0 || !strings.Contains(result.Stderr, want) {
 		t.Errorf("exit code %d: %s", result.Code, result.Stderr)
@@ -150,7 +150,7 @@ func TestAChangeThroughGitGoesThrough(t *testing.T) {
 		if _, err := reconcile(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if got := must(t, harness.OnCall, "", "-n", "payments", "get", "configmap", "payments-api", "-o=jsonpath={.data.currency}"); got != currency {
+		if got := must(t, "", "-n", "payments", "get", "configmap", "payments-api", "-o=jsonpath={.data.currency}"); got != currency {
 			t.Errorf("currency is %s, want %s", got, currency)
 		}
 	}
@@ -158,7 +158,7 @@ func TestAChangeThroughGitGoesThrough(t *testing.T) {
 
 func TestRecordAdmitsAndLeavesEvidence(t *testing.T) {
 	setAction(t, "Record")
-	result := kubectl(t, harness.OnCall, "", "-n", "payments", "patch", "configmap", "payments-api", "--type=merge", `-p={"data":{"retries":"9"}}`)
+	result := kubectl(t, "", "-n", "payments", "patch", "configmap", "payments-api", "--type=merge", `-p={"data":{"retries":"9"}}`)
 	if result.Code != 0 || result.Stderr != "" {
 		t.Fatalf("exit code %d: %s", result.Code, result.Stderr)
 	}
@@ -186,17 +186,17 @@ func TestRecordAdmitsAndLeavesEvidence(t *testing.T) {
 
 	// The field is not Flux's any more by managedFields, but git still declares it.
 	setAction(t, "Deny")
-	result = kubectl(t, harness.OnCall, "", "-n", "payments", "patch", "configmap", "payments-api", "--type=merge", `-p={"data":{"retries":"10"}}`)
+	result = kubectl(t, "", "-n", "payments", "patch", "configmap", "payments-api", "--type=merge", `-p={"data":{"retries":"10"}}`)
 	if result.Code == 0 || !strings.Contains(result.Stderr, "data.retries: 9 → 10") {
 		t.Errorf("a second edit: exit code %d: %s", result.Code, result.Stderr)
 	}
-	must(t, harness.OnCall, "", "-n", "payments", "patch", "configmap", "payments-api", "--type=merge", `-p={"data":{"retries":"3"}}`)
+	must(t, "", "-n", "payments", "patch", "configmap", "payments-api", "--type=merge", `-p={"data":{"retries":"3"}}`)
 }
 
 func TestWarnAdmitsAndSaysSo(t *testing.T) {
 	setAction(t, "Warn")
 	defer setAction(t, "Deny")
-	result := kubectl(t, harness.OnCall, "", "-n", "payments", "patch", "widget", "gear", "--type=merge", `-p={"spec":{"teeth":13}}`)
+	result := kubectl(t, "", "-n", "payments", "patch", "widget", "gear", "--type=merge", `-p={"spec":{"teeth":13}}`)
 	for _, want := range []string{"Warning: Widget payments/gear is managed by Flux Kustomization flux-system/apps", "Warning: spec.teeth: 12 → 13", "Warning: Flux will undo this edit."} {
 		if result.Code != 0 || !strings.Contains(result.Stderr, want) {
 			t.Errorf("exit code %d, want %s in %s", result.Code, want, result.Stderr)
@@ -208,7 +208,7 @@ func TestWarnAdmitsAndSaysSo(t *testing.T) {
 }
 
 func TestRefusalsAreAudited(t *testing.T) {
-	if result := kubectl(t, harness.OnCall, "", "-n", "payments", "delete", "widget", "gear"); result.Code == 0 {
+	if result := kubectl(t, "", "-n", "payments", "delete", "widget", "gear"); result.Code == 0 {
 		t.Fatal("the delete went through")
 	}
 	audited(t, "widgets", map[string]string{"edits.gitops-drift.dev/decision": "Denied", "edits.gitops-drift.dev/fields": "Deleted"})
@@ -216,7 +216,7 @@ func TestRefusalsAreAudited(t *testing.T) {
 
 func TestNoSecretsValueIsLeftBehind(t *testing.T) {
 	for _, value := range []string{"oncall-knows-a-secret", "another-secret"} {
-		result := kubectl(t, harness.OnCall, "", "-n", "payments", "patch", "secret", "payments-api", "--type=merge", `-p={"stringData":{"password":"`+value+`"}}`)
+		result := kubectl(t, "", "-n", "payments", "patch", "secret", "payments-api", "--type=merge", `-p={"stringData":{"password":"`+value+`"}}`)
 		logged, err := product.Log()
 		if err != nil {
 			t.Fatal(err)
@@ -251,7 +251,7 @@ func TestClusterControllersAreNotInTheWay(t *testing.T) {
 		if _, err := reconcile(ctx); err != nil {
 			t.Fatal(err)
 		}
-		must(t, harness.OnCall, "", "-n", "payments", "wait", "deployment/payments-api", "--for=jsonpath={.status.replicas}="+replicas, "--timeout=30s")
+		must(t, "", "-n", "payments", "wait", "deployment/payments-api", "--for=jsonpath={.status.replicas}="+replicas, "--timeout=30s")
 	}
 	denied, err := cluster.AuditEvents(func(e harness.AuditEvent) bool {
 		return strings.HasPrefix(e.User.Username, "system:") && e.Annotations["edits.gitops-drift.dev/decision"] == "Denied" && e.ImpersonatedUser == nil
@@ -261,5 +261,35 @@ func TestClusterControllersAreNotInTheWay(t *testing.T) {
 	}
 	if len(denied) > 0 {
 		t.Errorf("refused: %+v", denied)
+	}
+}
+
+// TestDriftCanBeLookedAtUnderDeny has the plugin, run by a person, compare by dry-runs that apply what git says.
+func TestDriftCanBeLookedAtUnderDeny(t *testing.T) {
+	ctx := testContext(t)
+	setAction(t, "Record")
+	for _, args := range [][]string{
+		{"set", "resources", "deployment/payments-api", "--limits=cpu=3,memory=1Gi"},
+		{"set", "env", "deployment/payments-api", "DEBUG=1", "LOG_LEVEL-"},
+		{"patch", "deployment", "payments-api", "--type=json", `-p=[{"op":"remove","path":"/spec/template/spec/containers/0/ports"}]`},
+		{"scale", "deployment", "payments-api", "--replicas=7"},
+		{"label", "configmap", "payments-api", "team=mine", "kustomize.toolkit.fluxcd.io/namespace-"},
+		{"patch", "widget", "gear", "--type=json", `-p=[{"op":"remove","path":"/spec/material"}]`},
+		{"patch", "secret", "payments-api", "--type=merge", `-p={"stringData":{"password":"from-oncall","more":"added"}}`},
+		{"patch", "configmap", "payments-api", "--type=merge", `-p={"metadata":{"managedFields":[{}]},"data":{"retries":"9"}}`},
+		{"delete", "horizontalpodautoscaler", "catalog-api"},
+	} {
+		must(t, "", append([]string{"-n", "payments"}, args...)...)
+	}
+	setAction(t, "Deny")
+	result, err := cluster.Run(ctx, harness.OnCall, "", "kubectl-gitops_drift", "-o", "name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Code != 1 || result.Stderr != "" {
+		t.Errorf("exit code %d: %s%s", result.Code, result.Stdout, result.Stderr)
+	}
+	if _, err := reconcile(ctx); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -58,6 +58,14 @@ func setUp(ctx context.Context) error {
 	if product, err = cluster.StartProduct(ctx, "enforce"); err != nil {
 		return err
 	}
+	// What is admitted here must stay for a while.
+	result, err := cluster.Kubectl(ctx, harness.Admin, "", "patch", "editpolicy", "enforce", "--type=merge", `-p={"spec":{"restore":false}}`)
+	if err != nil {
+		return err
+	}
+	if result.Code != 0 {
+		return fmt.Errorf("switch the restore loop off: %s", result.Stderr)
+	}
 	if repo, err = cluster.NewRepo(ctx, "testdata/apps"); err != nil {
 		return err
 	}
@@ -111,10 +119,10 @@ func testContext(t *testing.T) context.Context {
 	return ctx
 }
 
-// kubectl runs the real kubectl.
-func kubectl(t *testing.T, user harness.User, stdin string, args ...string) harness.Result {
+// kubectl runs the real kubectl as the engineer on call.
+func kubectl(t *testing.T, stdin string, args ...string) harness.Result {
 	t.Helper()
-	result, err := cluster.Kubectl(testContext(t), user, stdin, args...)
+	result, err := cluster.Kubectl(testContext(t), harness.OnCall, stdin, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,9 +130,9 @@ func kubectl(t *testing.T, user harness.User, stdin string, args ...string) harn
 }
 
 // must runs kubectl and fails the test if it fails.
-func must(t *testing.T, user harness.User, stdin string, args ...string) string {
+func must(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
-	result := kubectl(t, user, stdin, args...)
+	result := kubectl(t, stdin, args...)
 	if result.Code != 0 {
 		t.Fatalf("kubectl %s: %s", strings.Join(args, " "), result.Stderr)
 	}

@@ -46,11 +46,11 @@ func applied(t *testing.T, file string) string {
 // setAction changes the policy and waits until the controller goes by it: until a dry-run is refused, or is not.
 func setAction(t *testing.T, action string) {
 	t.Helper()
-	must(t, harness.OnCall, "", "patch", "editpolicy", "enforce", "--type=merge", `-p={"spec":{"action":"`+action+`"}}`)
+	must(t, "", "patch", "editpolicy", "enforce", "--type=merge", `-p={"spec":{"action":"`+action+`"}}`)
 	marks := map[string]string{"Deny": "denied the request", "Warn": "Warning: ", "Record": ""}
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		result := kubectl(t, harness.OnCall, "", "-n", "payments", "label", "configmap", "payments-api", "probe=1", "--dry-run=server")
+		result := kubectl(t, "", "-n", "payments", "label", "configmap", "payments-api", "probe=1", "--dry-run=server")
 		if action == "Record" && result.Stderr == "" || action != "Record" && strings.Contains(result.Stderr, marks[action]) {
 			return
 		}
