@@ -119,6 +119,7 @@ func updated(r *Request, facts *Facts) ([]Finding, error) {
 	j.declared, had = ownership.Declared(before, facts.Owner.Kind)
 	j.foreign = had && j.otherVersion(before)
 	j.own, j.others = stripped(after, facts)
+	j.untracked = len(after) == 0 && len(takeover(facts)) > 0
 
 	older, err := facts.regarded(r.Old, r.New)
 	if err != nil {
@@ -237,6 +238,9 @@ type judge struct {
 	foreign  bool
 	// own is what Flux's next apply makes its own after the edit, others what it leaves to other managers.
 	own, others *fieldpath.Set
+	// untracked says that managedFields had been wiped: updates leave them empty, and with the next apply the API
+	// server puts everything under before-first-apply, which Flux takes over.
+	untracked bool
 }
 
 // judge says what a change is, false if it is nothing that git or Flux cares about.
@@ -259,7 +263,7 @@ func (j *judge) judge(c fields.Change) (FindingKind, bool) {
 		return kind, true
 	case wanted, holds(j.declared, c.Path), j.foreign && j.declaresBelow(c.Path[0]):
 		return kind, true
-	case c.After != nil && holds(j.own, c.Path) && !holds(j.others, c.Path):
+	case c.After != nil && (j.untracked || holds(j.own, c.Path) && !holds(j.others, c.Path)):
 		if len(c.Path) > 3 && annotation(c.Path) == restartedAt {
 			return Restarted, true
 		}
@@ -303,19 +307,23 @@ func (j *judge) finding(kind FindingKind, c fields.Change) Finding {
 // stripped divides the fields of an object into those that Flux's next apply makes its own and those that it leaves
 // to other managers. People's additions to what Helm manages count as if Flux took them over: they are drift, too.
 func stripped(managers []ownership.Manager, facts *Facts) (own, others *fieldpath.Set) {
-	var takeover []ssa.FieldManager
-	if facts.State == nil || !ownership.Has(facts.Desired, ownership.SSA, ownership.Merge) {
-		takeover = facts.Installation.Takeover
-	}
 	own, others = fieldpath.NewSet(), fieldpath.NewSet()
 	for _, m := range managers {
-		if m.TakenOver(takeover) || m.Name == facts.Owner.Kind.Manager() && m.Subresource == "" {
+		if m.TakenOver(takeover(facts)) || m.Name == facts.Owner.Kind.Manager() && m.Subresource == "" {
 			own = own.Union(m.Fields)
 		} else {
 			others = others.Union(m.Fields)
 		}
 	}
 	return own, others
+}
+
+// takeover lists the managers that Flux takes this object's fields over from; git may say that there are none.
+func takeover(facts *Facts) []ssa.FieldManager {
+	if facts.State != nil && ownership.Has(facts.Desired, ownership.SSA, ownership.Merge) {
+		return nil
+	}
+	return facts.Installation.Takeover
 }
 
 // holds reports whether set has path or something below it. A leaf above path is no atomic field that contains it, for

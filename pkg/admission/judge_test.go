@@ -245,6 +245,15 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 			w.withoutState()
 		}, Denied, ""},
 		{"an edit after managedFields were wiped", "memory", func(in *admissionv1.AdmissionRequest, _ *world) { rewrite(t, &in.OldObject.Raw, wipe) }, Denied, ""},
+		{"an addition after managedFields were wiped", "env-added", func(in *admissionv1.AdmissionRequest, _ *world) {
+			for _, raw := range []*[]byte{&in.OldObject.Raw, &in.Object.Raw} {
+				rewrite(t, raw, func(o *unstructured.Unstructured) {
+					wipe(o)
+					container(t, o, func(c map[string]any) { c["env"] = []any{map[string]any{"name": "LOG_LEVEL", "value": "info"}} })
+				})
+			}
+			rewrite(t, &in.Object.Raw, func(o *unstructured.Unstructured) { set(t, o, true, "spec", "paused") })
+		}, Denied, "Flux would undo this edit."},
 		{"wiped managedFields and no desired state, but in the inventory", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
 			rewrite(t, &in.OldObject.Raw, wipe)
 			w.withoutState()
@@ -309,6 +318,10 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 		{"a field that Flux is told to ignore elsewhere", "memory", func(_ *admissionv1.AdmissionRequest, w *world) {
 			w.owner.Ignore = []jsondiff.IgnoreRule{{Paths: []string{"/spec/template"}, Selector: &jsondiff.Selector{Kind: "StatefulSet"}}}
 		}, Denied, ""},
+		{"an addition where git asks for no takeover", "env-added", func(_ *admissionv1.AdmissionRequest, w *world) {
+			want, _, _ := w.Find(desired.Key{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "payments-api"})
+			want.SetAnnotations(map[string]string{ownership.SSA: ownership.Merge})
+		}, Allowed, ""},
 		{"git holds Flux off", "memory", func(_ *admissionv1.AdmissionRequest, w *world) {
 			want, _, _ := w.Find(desired.Key{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "payments-api"})
 			want.SetAnnotations(map[string]string{ownership.SSA: ownership.IfNotPresent})

@@ -282,11 +282,11 @@ func TestDriftCanBeLookedAtUnderDeny(t *testing.T) {
 		must(t, "", append([]string{"-n", "payments"}, args...)...)
 	}
 	setAction(t, "Deny")
-	result, err := cluster.Run(ctx, harness.OnCall, "", "kubectl-gitops_drift", "-o", "name")
+	result, err := cluster.Run(ctx, harness.OnCall, "", "kubectl-gitops_drift")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if result.Code != 1 || result.Stderr != "" {
+	if result.Code != 1 || result.Stderr != "" || !strings.Contains(result.Stdout, "DEBUG") {
 		t.Errorf("exit code %d: %s%s", result.Code, result.Stdout, result.Stderr)
 	}
 	if _, err := reconcile(ctx); err != nil {
