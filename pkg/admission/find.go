@@ -3,6 +3,7 @@ package admission
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -257,7 +258,7 @@ func (j *judge) judge(c fields.Change) (FindingKind, bool) {
 		return "", false
 	case asGit:
 		return "", false
-	case control(c.Path) && c.After != nil:
+	case control(c.Path) && c.After != nil, j.suspends(c):
 		return OptedOut, true
 	case key == j.facts.Owner.Kind.NameLabel(), key == j.facts.Owner.Kind.NamespaceLabel():
 		return kind, true
@@ -270,6 +271,13 @@ func (j *judge) judge(c fields.Change) (FindingKind, bool) {
 		return Added, true
 	}
 	return "", false
+}
+
+// suspends reports whether the change suspends an object of Flux, with whatever tool: the flux CLI's manager is none
+// that Flux takes over from, so the suspension would last.
+func (j *judge) suspends(c fields.Change) bool {
+	return strings.HasSuffix(j.request.Object.Group, ".toolkit.fluxcd.io") && len(c.Path) == 2 &&
+		is(c.Path[0], "spec") && is(c.Path[1], "suspend") && fields.Equal(c.After, true)
 }
 
 // wanted returns what git says at path, false where it says nothing or says it in another version of the API.

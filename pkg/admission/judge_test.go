@@ -345,6 +345,33 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 	}
 }
 
+func TestSuspendingIsOptingOut(t *testing.T) {
+	for name, test := range map[string]struct {
+		group         string
+		before, after any
+		want          Decision
+	}{
+		"a Kustomization":         {"kustomize.toolkit.fluxcd.io", nil, true, Denied},
+		"a source":                {"source.toolkit.fluxcd.io", false, true, Denied},
+		"resuming":                {"kustomize.toolkit.fluxcd.io", true, false, Allowed},
+		"something else entirely": {"batch", nil, true, Allowed},
+	} {
+		in := recorded(t, "custom-resource")
+		in.Kind.Group = test.group
+		for raw, value := range map[*[]byte]any{&in.OldObject.Raw: test.before, &in.Object.Raw: test.after} {
+			rewrite(t, raw, func(o *unstructured.Unstructured) {
+				set(t, o, int64(12), "spec", "teeth")
+				if value != nil {
+					set(t, o, value, "spec", "suspend")
+				}
+			})
+		}
+		if v := verdict(t, in, newWorld(t)); v.Decision != test.want {
+			t.Errorf("%s: got %s %q", name, v.Decision, v.lines())
+		}
+	}
+}
+
 func TestVerdictsAreDeterministic(t *testing.T) {
 	in := recorded(t, "memory")
 	rewrite(t, &in.Object.Raw, func(o *unstructured.Unstructured) {

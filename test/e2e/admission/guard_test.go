@@ -293,3 +293,22 @@ func TestDriftCanBeLookedAtUnderDeny(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestPoliciesAreValidated(t *testing.T) {
+	policy := func(spec string) string {
+		return "{apiVersion: gitops-drift.dev/v1alpha1, kind: EditPolicy, metadata: {name: probe}, spec: " + spec + "}"
+	}
+	for spec, want := range map[string]string{
+		"{}":               "spec.action: Required value",
+		"{action: Forbid}": `Unsupported value: "Forbid"`,
+		"{action: Deny, match: {kinds: [deployments]}}":                    "spec.match.kinds[0]",
+		"{action: Deny, match: {owners: [apps]}}":                          "spec.match.owners[0]",
+		"{action: Deny, exempt: [{kind: ServiceAccount, name: a}]}":        "a ServiceAccount needs a namespace, a User or Group has none",
+		"{action: Deny, exempt: [{kind: User, name: a, namespace: here}]}": "a ServiceAccount needs a namespace, a User or Group has none",
+	} {
+		if result := kubectl(t, policy(spec), "create", "--dry-run=server", "-f-"); result.Code == 0 || !strings.Contains(result.Stderr, want) {
+			t.Errorf("%s: exit code %d: %s", spec, result.Code, result.Stderr)
+		}
+	}
+	must(t, policy("{action: Warn, priority: 3, match: {namespaces: ['team-*'], kinds: [Deployment.apps], owners: [Kustomization/*/apps]}, exempt: [{kind: Group, name: sre}]}"), "create", "--dry-run=server", "-f-")
+}
