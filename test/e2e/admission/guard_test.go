@@ -251,7 +251,9 @@ func TestClusterControllersAreNotInTheWay(t *testing.T) {
 		if _, err := reconcile(ctx); err != nil {
 			t.Fatal(err)
 		}
-		must(t, "", "-n", "payments", "wait", "deployment/payments-api", "--for=jsonpath={.status.replicas}="+replicas, "--timeout=30s")
+		// The deployment controller writes status, annotations and ReplicaSets.
+		generation := must(t, "", "-n", "payments", "get", "deployment", "payments-api", "-o=jsonpath={.metadata.generation}")
+		must(t, "", "-n", "payments", "wait", "deployment/payments-api", "--for=jsonpath={.status.observedGeneration}="+generation, "--timeout=30s")
 	}
 	denied, err := cluster.AuditEvents(func(e harness.AuditEvent) bool {
 		return strings.HasPrefix(e.User.Username, "system:") && e.Annotations["edits.gitops-drift.dev/decision"] == "Denied" && e.ImpersonatedUser == nil
