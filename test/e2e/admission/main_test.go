@@ -58,6 +58,11 @@ func setUp(ctx context.Context) error {
 	if product, err = cluster.StartProduct(ctx, "enforce"); err != nil {
 		return err
 	}
+	// What is admitted here is to be seen; the loop would put it back.
+	result, err := cluster.Kubectl(ctx, harness.Admin, "", "patch", "editpolicy", "enforce", "--type=merge", `-p={"spec":{"restore":false}}`)
+	if err != nil || result.Code != 0 {
+		return fmt.Errorf("switch the restore loop off: %s (%w)", result.Stderr, err)
+	}
 	if repo, err = cluster.NewRepo(ctx, "testdata/apps"); err != nil {
 		return err
 	}
