@@ -5,11 +5,15 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/ssa"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
@@ -31,6 +35,9 @@ const (
 	Finished Reason = "finished-job"
 	// Moved: its labels name another owner that exists.
 	Moved Reason = "moved"
+	// Restarted: nothing but `kubectl rollout restart` was done to it. To take that back at once would keep people from
+	// restarting; Flux does so at its interval.
+	Restarted Reason = "restarted"
 	// Immutable: it would have to be deleted and made anew. The loop never deletes; Flux does so where force says so.
 	Immutable Reason = "immutable"
 	// Dependency: its namespace or its kind is not there yet.
@@ -76,6 +83,26 @@ func objectStop(want desired.Object, live *unstructured.Unstructured) Reason {
 		return OptedOut
 	}
 	return ""
+}
+
+// restartedAt is where `kubectl rollout restart` leaves its mark, and the map around it.
+var restartedAt, podAnnotations = fieldpath.MakePathOrDie("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt"),
+	fieldpath.MakePathOrDie("spec", "template", "metadata", "annotations")
+
+// restarted reports whether live would be settled but for the mark of a rollout restart.
+func restarted(want desired.Object, live *unstructured.Unstructured, managers []ownership.Manager, takeover []ssa.FieldManager) bool {
+	if _, marked := fields.Get(live.Object, restartedAt); !marked {
+		return false
+	}
+	mark := fieldpath.NewSet(restartedAt, podAnnotations)
+	without := make([]ownership.Manager, 0, len(managers))
+	for _, m := range managers {
+		if m.TakenOver(takeover) {
+			m.Fields = m.Fields.Difference(mark)
+		}
+		without = append(without, m)
+	}
+	return drift.Settled(want.Unstructured, live, without, takeover)
 }
 
 // ownerStop returns why Flux or its owner does not want state restored now, "" if it does. ks is nil if it does not exist.

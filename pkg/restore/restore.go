@@ -122,6 +122,9 @@ func (l *Loop) restore(ctx context.Context, want desired.Object, o *outcome) (Re
 			l.tracks.settled(key, time.Now())
 			return "", nil
 		}
+		if restarted(want, live, managers, l.takeover) {
+			return Restarted, nil
+		}
 		if p, err = proofOf(want, state, live); err != nil {
 			return "", err
 		}

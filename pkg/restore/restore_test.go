@@ -265,6 +265,15 @@ func TestAnOptOutInGitIsRespected(t *testing.T) {
 	a.restored("it is back when it is not present", func() bool { return a.level() == "info" })
 }
 
+func TestARolloutRestartTakesPlaceAndIsStrippedWithTheNextDrift(t *testing.T) {
+	a := deploy(t, "restart", files(deployment))
+	marked := func() bool { return strings.Contains(fmt.Sprint(a.api().Object["spec"]), "restartedAt") }
+	a.kubectl("-n", a.name, "rollout", "restart", "deployment/api")
+	a.never("the restart is taken back", func() bool { return !marked() })
+	a.kubectl("-n", a.name, "set", "resources", "deployment/api", "--limits=memory=1Gi")
+	a.restored("memory is 512Mi again", func() bool { return memory(a.api()) == "512Mi" && !marked() })
+}
+
 func TestNothingIsDeletedForAnImmutableField(t *testing.T) {
 	a := deploy(t, "immutable", files(deployment), func(ks *kustomizev1.Kustomization) { ks.Spec.Force = true })
 	forbidden.Store(a.name, true)
