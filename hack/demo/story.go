@@ -65,7 +65,7 @@ func (s *story) record(ctx context.Context, n *narrator) error {
 	}
 
 	n.say("The team lets the loop put things back. Edits are still admitted: the policy's action stays Record.")
-	if _, _, err := n.run(ctx, harness.Admin, "kubectl apply -k manifests/overlays/enforce"); err != nil {
+	if _, _, err := n.run(ctx, harness.Admin, "kubectl apply --server-side -k manifests/overlays/enforce"); err != nil {
 		return err
 	}
 	if _, _, err := n.run(ctx, harness.Admin, policy(`{"action":"Record"}`)); err != nil {
@@ -82,7 +82,7 @@ func (s *story) record(ctx context.Context, n *narrator) error {
 	if err != nil {
 		return err
 	}
-	n.say("Back to 512Mi %d ms after the API server had accepted the edit. Flux's interval is 10 minutes.", took.Milliseconds())
+	n.say("Back to 512Mi %d ms after kubectl had returned. Flux's interval is 10 minutes.", took.Milliseconds())
 	out, code, err = n.run(ctx, harness.OnCall, "kubectl gitops-drift")
 	if err != nil {
 		return err

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
 // product is the name of our controller: its program, Deployment, service account and ValidatingWebhookConfiguration.
@@ -22,28 +20,19 @@ func (c *Cluster) StartProduct(ctx context.Context, overlay string, args ...stri
 	if err != nil {
 		return nil, err
 	}
-	folder := filepath.Join(root, "manifests", "overlays", overlay)
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
-	if err != nil {
-		return nil, fmt.Errorf("build %s: %w", folder, err)
-	}
 	// The kinds come first: the API server must know them before there can be a policy.
-	var kinds, rest strings.Builder
-	for _, resource := range built.Resources() {
-		to := &rest
-		if resource.GetKind() == "CustomResourceDefinition" {
-			to = &kinds
+	for _, args := range [][]string{
+		{"apply", "--server-side", "-k", filepath.Join(root, "manifests", "crds")},
+		{"wait", "--for=condition=Established", "crd/editpolicies.gitops-drift.dev"},
+		{"apply", "--server-side", "-k", filepath.Join(root, "manifests", "overlays", overlay)},
+	} {
+		result, err := c.Kubectl(ctx, Admin, "", args...)
+		if err != nil {
+			return nil, err
 		}
-		to.WriteString("---\n" + resource.MustYaml())
-	}
-	if err := c.apply(ctx, []byte(kinds.String())); err != nil {
-		return nil, err
-	}
-	if err := c.awaitCRDs(ctx); err != nil {
-		return nil, err
-	}
-	if err := c.apply(ctx, []byte(rest.String())); err != nil {
-		return nil, err
+		if result.Code != 0 {
+			return nil, fmt.Errorf("kubectl %s: %s", strings.Join(args, " "), result.Stderr)
+		}
 	}
 	replica, err := c.StartReplica(ctx, args...)
 	if err != nil {
