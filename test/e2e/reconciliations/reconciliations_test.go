@@ -87,7 +87,32 @@ func TestNoWriteOfFluxIsRefusedIn200Reconciliations(t *testing.T) {
 	if !strings.Contains(refused, "managed by Flux") {
 		t.Errorf("a person's edit at the end was answered: %s", refused)
 	}
+	loop(ctx, t, cluster)
 	audit(t, cluster)
+}
+
+// loop demands that the webhook lets the restore loop put back what an exempt person did.
+func loop(ctx context.Context, t *testing.T, cluster *harness.Cluster) {
+	t.Helper()
+	replicas := func() string {
+		return kubectl(ctx, t, cluster, harness.Admin, 0, "get", "deployment/payments-api", "-n", "payments", "-o", "jsonpath={.spec.replicas}")
+	}
+	before := replicas()
+	kubectl(ctx, t, cluster, harness.Admin, 0, "patch", "editpolicy", "enforce", "--type=merge",
+		"-p", fmt.Sprintf(`{"spec":{"exempt":[{"kind":"User","name":%q}]}}`, harness.OnCall))
+	edited := false
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if !edited {
+			result, err := cluster.Kubectl(ctx, harness.OnCall, "", "scale", "deployment/payments-api", "-n", "payments", "--replicas=42")
+			if err != nil {
+				t.Fatal(err)
+			}
+			edited = result.Code == 0 // the exemption has taken effect
+		} else if replicas() == before {
+			return
+		}
+	}
+	t.Errorf("edit admitted: %t; replicas are %s, were %s", edited, replicas(), before)
 }
 
 func change(ctx context.Context, t *testing.T, repo *harness.Repo, random *rand.Rand, round int) {
