@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -36,8 +37,13 @@ type prediction struct {
 // server note again who owns what. Flux applies only where its dry-run differs from the live object or where it takes
 // something over (fluxcd/pkg/ssa, ResourceManager.ApplyAll).
 func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstructured, managers []ownership.Manager) (prediction, error) {
+	body, err := desired.MarshalJSON()
+	if err != nil {
+		return prediction{}, err
+	}
 	applied := desired.DeepCopy()
-	err := p.client.Patch(ctx, applied, client.Apply, client.DryRunAll, client.ForceOwnership, client.FieldOwner(ownership.KustomizeManager)) //nolint:staticcheck // Flux applies unstructured objects by this very call.
+	err = p.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, body),
+		client.DryRunAll, client.ForceOwnership, client.FieldOwner(ownership.KustomizeManager))
 	if err != nil {
 		return prediction{}, err
 	}
