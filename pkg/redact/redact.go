@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,6 +16,12 @@ import (
 
 // Masked stands for a value of a Secret. It tells nothing of the value, not even its length.
 const Masked = "***"
+
+// copies are annotations in which tools keep a copy of the whole object that they applied: kubectl, kapp, and those that
+// use the libraries of Rancher and Banzai Cloud.
+var copies = []string{
+	corev1.LastAppliedConfigAnnotation, "kapp.k14s.io/original", "objectset.rio.cattle.io/applied", "banzaicloud.com/last-applied",
+}
 
 // Change masks the two values of one field of an object of this kind, wherever they can hold a Secret's value, and
 // returns other values as they are. Two masked values that differ stay distinguishable: the second is marked.
@@ -48,11 +55,15 @@ func Object(kind schema.GroupKind, object map[string]any) map[string]any {
 	}
 	metadata, _ := out["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
-	if _, ok := annotations[corev1.LastAppliedConfigAnnotation]; !ok {
+	if len(annotations) == 0 {
 		return out
 	}
 	metadata, annotations = shallow(metadata), shallow(annotations)
-	annotations[corev1.LastAppliedConfigAnnotation] = Masked
+	for _, key := range copies {
+		if _, ok := annotations[key]; ok {
+			annotations[key] = Masked
+		}
+	}
 	metadata["annotations"] = annotations
 	out["metadata"] = metadata
 	return out
@@ -84,8 +95,8 @@ func shallow(m map[string]any) map[string]any {
 
 func isSecret(kind schema.GroupKind) bool { return kind.Group == "" && kind.Kind == "Secret" }
 
-// sensitive reports whether the value at path can hold a Secret's value: its data, and the copy of them that a
-// client-side kubectl apply leaves in an annotation.
+// sensitive reports whether the value at path can hold a Secret's value: its data, and the copies of
+// them that are left in annotations.
 func sensitive(kind schema.GroupKind, path fieldpath.Path) bool {
 	if !isSecret(kind) {
 		return false
@@ -97,7 +108,7 @@ func sensitive(kind schema.GroupKind, path fieldpath.Path) bool {
 	case "data", "stringData":
 		return true
 	case "metadata":
-		return len(path) == 1 || name(path[1]) == "annotations" && (len(path) == 2 || name(path[2]) == corev1.LastAppliedConfigAnnotation)
+		return len(path) == 1 || name(path[1]) == "annotations" && (len(path) == 2 || slices.Contains(copies, name(path[2])))
 	}
 	return false
 }
