@@ -29,6 +29,10 @@ func Change(kind schema.GroupKind, path fieldpath.Path, before, after any) (any,
 	if !sensitive(kind, path) {
 		return before, after
 	}
+	return both(before, after)
+}
+
+func both(before, after any) (any, any) {
 	b, a := mask(before), mask(after)
 	if before != nil && after != nil {
 		if _, scalar := a.(string); scalar {
