@@ -142,7 +142,7 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 			current, err := live.get(ctx, object.Unstructured)
 			if err == nil {
 				found[i], err = checker.Check(ctx, state, object, current, policy)
-				whole[i] = documents(object.Unstructured, current, found[i])
+				whole[i] = documents(object.Unstructured, current, found[i], state.Hidden)
 			}
 			failed[i] = err
 			return nil

@@ -1,8 +1,10 @@
 package redact
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -11,13 +13,19 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Error returns err, an answer of the API server about an object of this kind, without what it may quote of a
-// Secret's values: the messages of validation, of admission webhooks and of the decoder do. Its reason, the fields that
-// it names and what says nothing but which right is missing stay.
+// Error returns err, of a request about an object of this kind, without what it may quote of a Secret's values: the
+// messages of validation, of admission webhooks and of the decoder do. Its reason, the fields that it names, what says
+// nothing but which right is missing, and why the server cannot be reached stay.
 func Error(kind schema.GroupKind, err error) error {
-	var status apierrors.APIStatus
-	if err == nil || !isSecret(kind) || !errors.As(err, &status) {
+	if err == nil || !isSecret(kind) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
+	}
+	if transport := (*url.Error)(nil); errors.As(err, &transport) {
+		return transport
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return errors.New("the request failed; the reason is not shown, because it may quote a Secret's values")
 	}
 	answer := status.Status()
 	switch {
@@ -42,7 +50,7 @@ func Error(kind schema.GroupKind, err error) error {
 	if len(named) > 0 {
 		what += " at " + strings.Join(named, ", ")
 	}
-	return fmt.Errorf("the API server answers %s; its message is not shown, for it may quote the Secret", what)
+	return fmt.Errorf("the API server answered %s; its message is not shown, because it may quote a Secret's values", what)
 }
 
 // missingRight is the whole of what the RBAC authorizer answers.

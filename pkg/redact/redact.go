@@ -2,14 +2,9 @@
 package redact
 
 import (
-	"errors"
-	"fmt"
-	"net/url"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
@@ -71,22 +66,6 @@ func Object(kind schema.GroupKind, object map[string]any) map[string]any {
 	metadata["annotations"] = annotations
 	out["metadata"] = metadata
 	return out
-}
-
-// Error returns err, or for an object that can hold secret values an error that says no more than the reason: the API
-// server may quote what it refuses.
-func Error(kind schema.GroupKind, err error) error {
-	if err == nil || !isSecret(kind) {
-		return err
-	}
-	if transport := (*url.Error)(nil); errors.As(err, &transport) {
-		return transport
-	}
-	reason := apierrors.ReasonForError(err)
-	if reason == metav1.StatusReasonUnknown {
-		return errors.New("the request failed; the reason is not shown, because it may quote a Secret's values")
-	}
-	return fmt.Errorf("the API server answered %s; its message is not shown, because it may quote a Secret's values", reason)
 }
 
 func shallow(m map[string]any) map[string]any {

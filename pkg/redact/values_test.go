@@ -1,9 +1,11 @@
 package redact
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -82,7 +84,9 @@ func TestAnswersOfTheAPIServerDoNotQuoteASecret(t *testing.T) {
 			errors.New(`User "dev@contoso.com" cannot patch resource "secrets" in API group "" in the namespace "shop"`)), same: true},
 		{name: "not found", err: apierrors.NewNotFound(resource, "token"), same: true},
 		{name: "a conflict", err: apierrors.NewConflict(resource, "token", errors.New("changed")), same: true},
-		{name: "no answer at all", err: errors.New("connection refused"), same: true},
+		{name: "no answer at all", err: &url.Error{Op: "Get", URL: "https://127.0.0.1", Err: errors.New("connection refused")}, same: true},
+		{name: "the end of the time", err: context.DeadlineExceeded, same: true},
+		{name: "anything else", err: errors.New(hidden), want: "the request failed"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
