@@ -98,7 +98,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	if err != nil {
 		return nil, explain(want.GroupVersionKind().GroupKind(), err)
 	}
-	found = append(found, added...)
+	found = slices.DeleteFunc(append(found, added...), func(f Finding) bool { return reconcileRequest(f.Path) })
 	if len(managers) == 0 {
 		found = slices.DeleteFunc(found, func(f Finding) bool { return writtenByKubernetes(f.Path) })
 		for i := range found {
@@ -106,6 +106,13 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 		}
 	}
 	return hold(found, holder), nil
+}
+
+// reconcileRequest reports whether path is an annotation with which people ask Flux to reconcile now; it is on every
+// Kustomization that was ever asked, and no state that anybody desires.
+func reconcileRequest(path fieldpath.Path) bool {
+	return len(path) == 3 && fields.Name(path[:2]) == "metadata.annotations" && path[2].FieldName != nil &&
+		strings.HasPrefix(*path[2].FieldName, "reconcile.fluxcd.io/")
 }
 
 // writtenByKubernetes reports whether path is an annotation that Kubernetes' own controllers write, such as a
