@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/kustomize/api/resmap"
 
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/pkg/redact"
 )
 
 // Builder builds what Flux applied for a Kustomization. It may be used concurrently; kustomize itself runs one build
@@ -78,9 +79,15 @@ func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (sta
 		Owner:      ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name},
 		Revision:   artifact.Revision,
 		Generation: ks.Generation,
+		Hidden:     &redact.Values{},
 	}
+	ctx = kustomize.ContextWithSecretVarsCollector(ctx, func(variables map[string]string) {
+		for _, value := range variables {
+			state.Hidden.Add(value)
+		}
+	})
 	if err := b.render(ctx, ks, root, state); err != nil {
-		return nil, err
+		return nil, hide(err, root, state.Hidden)
 	}
 	return state, nil
 }
@@ -103,11 +110,14 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if err != nil {
 		return err
 	}
+	if err := refuseRemote(root, dir); err != nil {
+		return err
+	}
 	resources, err := kustomize.SecureBuild(root, dir, false)
 	if err != nil {
 		return fmt.Errorf("kustomize build of %q failed: %w", ks.Spec.Path, err)
 	}
-	files, err := takeOrigins(resources, root, dir, ownOrigins)
+	origins, err := takeOrigins(resources, root, dir, ownOrigins)
 	if err != nil {
 		return err
 	}
@@ -131,6 +141,7 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 		ssautil.SetCommonMetadata(rendered, common.Labels, common.Annotations)
 	}
 	state.Digest = digest.FromBytes(manifests).String()
+	files := byKey(origins)
 	state.Objects = make([]Object, 0, len(rendered))
 	for _, object := range rendered {
 		file := files[KeyOf(object)]

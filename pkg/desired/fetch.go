@@ -38,10 +38,14 @@ type HTTPFetcher struct {
 	// proxied reaches services through the API server's service proxy; nil inside the cluster.
 	proxied *http.Client
 	proxy   *url.URL
+	// limit is the number of bytes that a packed artifact may have.
+	limit int64
 }
 
 // NewClusterFetcher returns a Fetcher for a process inside the cluster, where source-controller's address resolves.
-func NewClusterFetcher() *HTTPFetcher { return &HTTPFetcher{direct: &http.Client{}} }
+func NewClusterFetcher() *HTTPFetcher {
+	return &HTTPFetcher{direct: &http.Client{}, limit: maxArtifactBytes}
+}
 
 // NewProxyFetcher returns a Fetcher for a process outside the cluster: addresses of cluster services are reached
 // through the API server's service proxy with the caller's own rights (get on services/proxy), others directly.
@@ -54,7 +58,7 @@ func NewProxyFetcher(config *rest.Config) (*HTTPFetcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &HTTPFetcher{direct: &http.Client{}, proxied: client, proxy: base}, nil
+	return &HTTPFetcher{direct: &http.Client{}, proxied: client, proxy: base, limit: maxArtifactBytes}, nil
 }
 
 // Fetch downloads, verifies and unpacks the artifact into dir.
@@ -99,12 +103,15 @@ func (f *HTTPFetcher) download(ctx context.Context, address string, to io.Writer
 		return err
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	if response.StatusCode != http.StatusOK {
+	switch {
+	case response.StatusCode == http.StatusForbidden && client == f.proxied:
+		return fmt.Errorf("GET %s: %s; the artifact is read through the API server, which takes the right to get services/proxy there", target, response.Status)
+	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("GET %s: %s", target, response.Status)
 	}
-	n, err := io.Copy(to, io.LimitReader(response.Body, maxArtifactBytes+1))
-	if err == nil && n > maxArtifactBytes {
-		err = fmt.Errorf("%s is larger than %d MiB", address, maxArtifactBytes>>20)
+	n, err := io.Copy(to, io.LimitReader(response.Body, f.limit+1))
+	if err == nil && n > f.limit {
+		err = fmt.Errorf("%s is larger than %d bytes", address, f.limit)
 	}
 	return err
 }

@@ -37,8 +37,8 @@ func generate(root, dir string, spec unstructured.Unstructured) (ownOrigins bool
 
 // takeOrigins returns the file that each resource comes from, relative to root, and takes the origin annotations off
 // again unless keep says that they are part of the desired state.
-func takeOrigins(resources resmap.ResMap, root, dir string, keep bool) (map[Key]string, error) {
-	files := map[Key]string{}
+func takeOrigins(resources resmap.ResMap, root, dir string, keep bool) (map[*resource.Resource]string, error) {
+	files := map[*resource.Resource]string{}
 	base, err := filepath.Rel(root, dir)
 	if err != nil {
 		return nil, err
@@ -48,10 +48,8 @@ func takeOrigins(resources resmap.ResMap, root, dir string, keep bool) (map[Key]
 		if err != nil {
 			return nil, err
 		}
-		gvk := r.GetGvk()
-		key := Key{Group: gvk.Group, Kind: gvk.Kind, Namespace: r.GetNamespace(), Name: r.GetName()}
 		if file := originFile(origin); file != "" {
-			files[key] = filepath.ToSlash(filepath.Join(base, file))
+			files[r] = filepath.ToSlash(filepath.Join(base, file))
 		}
 		if keep {
 			continue
@@ -61,6 +59,16 @@ func takeOrigins(resources resmap.ResMap, root, dir string, keep bool) (map[Key]
 		}
 	}
 	return files, nil
+}
+
+// byKey finds the files by the names that the resources have now; substitution may have changed them.
+func byKey(files map[*resource.Resource]string) map[Key]string {
+	out := make(map[Key]string, len(files))
+	for r, file := range files {
+		gvk := r.GetGvk()
+		out[Key{Group: gvk.Group, Kind: gvk.Kind, Namespace: r.GetNamespace(), Name: r.GetName()}] = file
+	}
+	return out
 }
 
 // originFile is the manifest of a resource, or the kustomization.yaml whose generator made it; empty where the

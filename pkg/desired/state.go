@@ -5,6 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/pkg/redact"
 )
 
 // Key identifies an object whatever version of its API it is read in.
@@ -43,4 +44,6 @@ type State struct {
 	// encrypted something, because Flux builds that with the key.
 	Digest  string
 	Objects []Object
+	// Hidden are the values of Secrets that were substituted into objects of any kind. Nil hides nothing.
+	Hidden *redact.Values
 }

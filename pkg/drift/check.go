@@ -11,13 +11,14 @@ import (
 	"github.com/fluxcd/pkg/ssa/jsondiff"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/pkg/redact"
 )
 
 // Policy is how an owner lets Flux treat its objects.
@@ -53,13 +54,16 @@ func (c *Checker) Check(ctx context.Context, state *desired.State, want desired.
 		}
 		fresh := &unstructured.Unstructured{}
 		fresh.SetGroupVersionKind(want.GroupVersionKind())
-		if err := c.client.Get(ctx, types.NamespacedName{Namespace: want.GetNamespace(), Name: want.GetName()}, fresh); err != nil {
-			return nil, err
+		getErr := c.client.Get(ctx, client.ObjectKeyFromObject(want), fresh)
+		if live = fresh; apierrors.IsNotFound(getErr) {
+			live = nil
+		} else if getErr != nil {
+			return nil, getErr
 		}
-		live = fresh
 	}
 	for i := range found {
 		found[i].Owner, found[i].Revision, found[i].File = state.Owner, state.Revision, want.File
+		found[i].Desired, found[i].Live = state.Hidden.Change(found[i].Desired, found[i].Live)
 	}
 	return found, err
 }
@@ -84,7 +88,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	var found []Finding
 	if !Settled(want.Unstructured, live, managers, p.takeover) {
 		if outcome, err = p.next(ctx, want.Unstructured, live, managers); err != nil {
-			return nil, explain(err)
+			return nil, explain(want.GroupVersionKind().GroupKind(), err)
 		}
 		if found, err = reverted(want.Unstructured, live, outcome, policy); err != nil {
 			return nil, err
@@ -92,9 +96,9 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	}
 	added, err := p.persisting(ctx, live, outcome)
 	if err != nil {
-		return nil, explain(err)
+		return nil, explain(want.GroupVersionKind().GroupKind(), err)
 	}
-	found = append(found, added...)
+	found = slices.DeleteFunc(append(found, added...), func(f Finding) bool { return reconcileRequest(f.Path) })
 	if len(managers) == 0 {
 		found = slices.DeleteFunc(found, func(f Finding) bool { return writtenByKubernetes(f.Path) })
 		for i := range found {
@@ -102,6 +106,13 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 		}
 	}
 	return hold(found, holder), nil
+}
+
+// reconcileRequest reports whether path is an annotation with which people ask Flux to reconcile now; it is on every
+// Kustomization that was ever asked, and no state that anybody desires.
+func reconcileRequest(path fieldpath.Path) bool {
+	return len(path) == 3 && fields.Name(path[:2]) == "metadata.annotations" && path[2].FieldName != nil &&
+		strings.HasPrefix(*path[2].FieldName, "reconcile.fluxcd.io/")
 }
 
 // writtenByKubernetes reports whether path is an annotation that Kubernetes' own controllers write, such as a
@@ -255,14 +266,15 @@ func hold(found []Finding, holder string) []Finding {
 }
 
 // explain says what a refused dry-run means for the person who asked.
-func explain(err error) error {
-	switch {
+func explain(kind schema.GroupKind, err error) error {
+	switch shown := redact.Error(kind, err); {
 	case apierrors.IsConflict(err):
 		return err
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("it differs from git as written, and proving more needs the right to patch and update it by dry-run: %w", err)
-	case apierrors.IsInvalid(err):
-		return fmt.Errorf("the API server refuses what Flux would apply: %w", err)
+		return fmt.Errorf("it differs from git as written, and proving more needs the right to patch and update it by dry-run: %w", shown)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsInternalError(err):
+		return fmt.Errorf("the API server refuses what Flux would apply: %w", shown)
+	default:
+		return shown
 	}
-	return err
 }

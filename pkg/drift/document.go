@@ -15,12 +15,12 @@ type Documents struct {
 	Git, Live map[string]any
 }
 
-func documents(want, live *unstructured.Unstructured, findings []Finding) Documents {
+func documents(want, live *unstructured.Unstructured, findings []Finding, hidden *redact.Values) Documents {
 	object := objectOf(want)
 	if live == nil {
-		return Documents{Object: object, Git: document(object, want)}
+		return Documents{Object: object, Git: document(object, want, hidden)}
 	}
-	out := Documents{Object: object, Live: document(object, live)}
+	out := Documents{Object: object, Live: document(object, live, hidden)}
 	var git any = out.Live
 	var current any = out.Live
 	for _, f := range findings {
@@ -33,8 +33,11 @@ func documents(want, live *unstructured.Unstructured, findings []Finding) Docume
 	return out
 }
 
-func document(object Object, u *unstructured.Unstructured) map[string]any {
+func document(object Object, u *unstructured.Unstructured, hidden *redact.Values) map[string]any {
 	content := redact.Object(object.GroupKind(), compared(u))
+	if masked, ok := hidden.JSON(content); ok {
+		content, _ = masked.(map[string]any)
+	}
 	metadata := map[string]any{"name": object.Name}
 	if object.Namespace != "" {
 		metadata["namespace"] = object.Namespace

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -35,9 +36,8 @@ type kindList struct {
 func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	kind := l.kind(want.GroupVersionKind())
 	kind.once.Do(func() { kind.objects, kind.err = l.list(ctx, want.GroupVersionKind()) })
-	if apimeta.IsNoMatchError(kind.err) {
-		// The kind itself is gone, with all its objects.
-		return nil, nil
+	if apimeta.IsNoMatchError(kind.err) || apierrors.IsNotFound(kind.err) {
+		return nil, l.gone(want.GroupVersionKind())
 	}
 	if kind.err != nil && !apierrors.IsForbidden(kind.err) {
 		return nil, kind.err
@@ -56,6 +56,22 @@ func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) 
 		return nil, err
 	}
 	return object, nil
+}
+
+// gone is nil if the kind is not served in any version, so that it has no objects. Whoever has cached what the server
+// offers learns of it by a LIST that is not found.
+func (l *liveObjects) gone(gvk schema.GroupVersionKind) error {
+	mappings, err := l.client.RESTMapper().RESTMappings(gvk.GroupKind())
+	if err != nil && !apimeta.IsNoMatchError(err) {
+		return err
+	}
+	for _, mapping := range mappings {
+		if mapping.GroupVersionKind.Version != gvk.Version {
+			return fmt.Errorf("the cluster serves %s in %s, but not in %s, which git asks for",
+				gvk.Kind, mapping.GroupVersionKind.GroupVersion(), gvk.GroupVersion())
+		}
+	}
+	return nil
 }
 
 func (l *liveObjects) kind(gvk schema.GroupVersionKind) *kindList {

@@ -82,30 +82,49 @@ type Scanner struct {
 // Scan compares everything selected with the cluster. What went wrong with one owner or object is in the result and
 // does not keep the others from being checked; an error means that nothing could be checked at all.
 func (s *Scanner) Scan(ctx context.Context, selection Selection) (*Result, error) {
-	var list kustomizev1.KustomizationList
-	if err := s.Client.List(ctx, &list, client.InNamespace(selection.Namespace)); err != nil {
-		if apimeta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
-			return nil, ErrNoFlux
-		}
-		return nil, fmt.Errorf("list Kustomizations: %w", err)
+	list, err := s.kustomizations(ctx, selection)
+	if err != nil {
+		return nil, err
 	}
 	result := &Result{}
 	live := &liveObjects{client: s.Client}
-	for i := range list.Items {
-		ks := &list.Items[i]
+	for i := range list {
+		ks := &list[i]
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
-		if selection.Owner.Name != "" && selection.Owner != owner {
-			continue
-		}
 		result.Owners = append(result.Owners, s.owner(ctx, ks, owner, live, selection))
-	}
-	if selection.Owner.Name != "" && len(result.Owners) == 0 {
-		return nil, fmt.Errorf("%s is not in this cluster", selection.Owner)
 	}
 	sort.Slice(result.Owners, func(i, j int) bool {
 		return result.Owners[i].Owner.String() < result.Owners[j].Owner.String()
 	})
 	return result, ctx.Err()
+}
+
+// kustomizations reads the selected owners. A single one is read alone, for which less is needed than for a list.
+func (s *Scanner) kustomizations(ctx context.Context, selection Selection) ([]kustomizev1.Kustomization, error) {
+	if selection.Owner.Name != "" {
+		var one kustomizev1.Kustomization
+		err := s.Client.Get(ctx, client.ObjectKey{Namespace: selection.Owner.Namespace, Name: selection.Owner.Name}, &one)
+		switch {
+		case apimeta.IsNoMatchError(err):
+			return nil, ErrNoFlux
+		case apierrors.IsNotFound(err):
+			return nil, fmt.Errorf("%s is not in this cluster", selection.Owner)
+		case err != nil:
+			return nil, fmt.Errorf("%s cannot be read: %w", selection.Owner, err)
+		}
+		return []kustomizev1.Kustomization{one}, nil
+	}
+	var list kustomizev1.KustomizationList
+	err := s.Client.List(ctx, &list, client.InNamespace(selection.Namespace))
+	switch {
+	case apimeta.IsNoMatchError(err), apierrors.IsNotFound(err):
+		return nil, ErrNoFlux
+	case apierrors.IsForbidden(err):
+		return nil, fmt.Errorf("the Kustomizations cannot be listed; ask for the right to list them, or name one that you may read with --owner: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("the Kustomizations cannot be listed: %w", err)
+	}
+	return list.Items, nil
 }
 
 func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection) OwnerResult {
@@ -122,6 +141,9 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 		}
 	}
 	state, err := s.Builder.Build(ctx, ks)
+	if mismatch := (*desired.RevisionError)(nil); errors.As(err, &mismatch) && out.Failure != "" {
+		err = fmt.Errorf("%w, and fails: %s", err, out.Failure)
+	}
 	if err != nil {
 		out.Err = err
 		return out
@@ -142,7 +164,7 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 			current, err := live.get(ctx, object.Unstructured)
 			if err == nil {
 				found[i], err = checker.Check(ctx, state, object, current, policy)
-				whole[i] = documents(object.Unstructured, current, found[i])
+				whole[i] = documents(object.Unstructured, current, found[i], state.Hidden)
 			}
 			failed[i] = err
 			return nil

@@ -3,7 +3,9 @@ package fields
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
@@ -27,7 +29,7 @@ func Name(path fieldpath.Path) string {
 		case element.Key != nil:
 			pairs := make([]string, 0, len(*element.Key))
 			for _, key := range *element.Key {
-				pairs = append(pairs, fmt.Sprintf("%s=%v", key.Name, key.Value.Unstructured()))
+				pairs = append(pairs, key.Name+"="+keyValue(key.Value.Unstructured()))
 			}
 			fmt.Fprintf(&b, "[%s]", strings.Join(pairs, ","))
 		case element.Value != nil:
@@ -37,4 +39,13 @@ func Name(path fieldpath.Path) string {
 		}
 	}
 	return b.String()
+}
+
+// keyValue writes the value of a list key, quoted where it would be mistaken for something else or harm a terminal.
+func keyValue(v any) string {
+	text, ok := v.(string)
+	if ok && (text == "" || strings.ContainsAny(text, `,]"`) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })) {
+		return strconv.Quote(text)
+	}
+	return fmt.Sprint(v)
 }

@@ -47,5 +47,10 @@ func OptOut(object metav1.Object) (string, bool) {
 // Has reports whether the object carries key with this value as an annotation or as a label. As in Flux, case does
 // not matter (fluxcd/pkg/ssa/utils.AnyInMetadata).
 func Has(object metav1.Object, key, value string) bool {
-	return strings.EqualFold(object.GetAnnotations()[key], value) || strings.EqualFold(object.GetLabels()[key], value)
+	for _, metadata := range []map[string]string{object.GetAnnotations(), object.GetLabels()} {
+		if got, ok := metadata[key]; ok && strings.EqualFold(got, value) {
+			return true
+		}
+	}
+	return false
 }

@@ -2,6 +2,7 @@ package ownership
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,20 +108,21 @@ func Holds(set *fieldpath.Set, path fieldpath.Path) bool {
 	return !set.Empty()
 }
 
-// clusterManagers write fields that belong to nobody's desired state: defaults, revisions, allocations.
+// clusterManagers write fields that belong to nobody's desired state: defaults, revisions, allocations, finalizers.
 var clusterManagers = []string{
 	"kube-controller-manager", "kube-scheduler", "kube-apiserver", "kubelet", "cloud-controller-manager",
-	"cainjector", "cert-manager", "gitops-drift",
+	"cainjector", "gitops-drift",
 	KustomizeManager, HelmManager, "source-controller", "image-automation-controller",
 }
+
+// clusterManagerPrefixes are those of the managers that Flux's (status and finalizers) and cert-manager's controllers
+// give each of their loops a name with.
+var clusterManagerPrefixes = []string{"gotk-", "cert-manager-"}
 
 // ClusterController reports whether a manager is a controller of Kubernetes or Flux, judged by its name. The name is
 // the client's word: use this to leave noise out of a report, never to let a write pass.
 func ClusterController(manager string) bool {
-	for _, prefix := range clusterManagers {
-		if strings.HasPrefix(manager, prefix) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(clusterManagers, manager) || slices.ContainsFunc(clusterManagerPrefixes, func(prefix string) bool {
+		return strings.HasPrefix(manager, prefix)
+	})
 }

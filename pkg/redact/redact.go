@@ -2,13 +2,9 @@
 package redact
 
 import (
-	"errors"
-	"fmt"
-	"net/url"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
@@ -16,12 +12,22 @@ import (
 // Masked stands for a value of a Secret. It tells nothing of the value, not even its length.
 const Masked = "***"
 
+// copies are annotations in which tools keep a copy of the whole object that they applied: kubectl, kapp, and those that
+// use the libraries of Rancher and Banzai Cloud.
+var copies = []string{
+	corev1.LastAppliedConfigAnnotation, "kapp.k14s.io/original", "objectset.rio.cattle.io/applied", "banzaicloud.com/last-applied",
+}
+
 // Change masks the two values of one field of an object of this kind, wherever they can hold a Secret's value, and
 // returns other values as they are. Two masked values that differ stay distinguishable: the second is marked.
 func Change(kind schema.GroupKind, path fieldpath.Path, before, after any) (any, any) {
 	if !sensitive(kind, path) {
 		return before, after
 	}
+	return both(before, after)
+}
+
+func both(before, after any) (any, any) {
 	b, a := mask(before), mask(after)
 	if before != nil && after != nil {
 		if _, scalar := a.(string); scalar {
@@ -48,30 +54,18 @@ func Object(kind schema.GroupKind, object map[string]any) map[string]any {
 	}
 	metadata, _ := out["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
-	if _, ok := annotations[corev1.LastAppliedConfigAnnotation]; !ok {
+	if len(annotations) == 0 {
 		return out
 	}
 	metadata, annotations = shallow(metadata), shallow(annotations)
-	annotations[corev1.LastAppliedConfigAnnotation] = Masked
+	for _, key := range copies {
+		if _, ok := annotations[key]; ok {
+			annotations[key] = Masked
+		}
+	}
 	metadata["annotations"] = annotations
 	out["metadata"] = metadata
 	return out
-}
-
-// Error returns err, or for an object that can hold secret values an error that says no more than the reason: the API
-// server may quote what it refuses.
-func Error(kind schema.GroupKind, err error) error {
-	if err == nil || !isSecret(kind) {
-		return err
-	}
-	if transport := (*url.Error)(nil); errors.As(err, &transport) {
-		return transport
-	}
-	reason := apierrors.ReasonForError(err)
-	if reason == metav1.StatusReasonUnknown {
-		return errors.New("the request failed; the reason is not shown, because it may quote a Secret's values")
-	}
-	return fmt.Errorf("the API server answered %s; its message is not shown, because it may quote a Secret's values", reason)
 }
 
 func shallow(m map[string]any) map[string]any {
@@ -84,8 +78,8 @@ func shallow(m map[string]any) map[string]any {
 
 func isSecret(kind schema.GroupKind) bool { return kind.Group == "" && kind.Kind == "Secret" }
 
-// sensitive reports whether the value at path can hold a Secret's value: its data, and the copy of them that a
-// client-side kubectl apply leaves in an annotation.
+// sensitive reports whether the value at path can hold a Secret's value: its data, and the copies of
+// them that are left in annotations.
 func sensitive(kind schema.GroupKind, path fieldpath.Path) bool {
 	if !isSecret(kind) {
 		return false
@@ -97,7 +91,7 @@ func sensitive(kind schema.GroupKind, path fieldpath.Path) bool {
 	case "data", "stringData":
 		return true
 	case "metadata":
-		return len(path) == 1 || name(path[1]) == "annotations" && (len(path) == 2 || name(path[2]) == corev1.LastAppliedConfigAnnotation)
+		return len(path) == 1 || name(path[1]) == "annotations" && (len(path) == 2 || slices.Contains(copies, name(path[2])))
 	}
 	return false
 }

@@ -12,8 +12,9 @@ type Counts struct {
 	// Findings is Fields and Missing together; Objects are those with findings in fields.
 	Findings, Fields, Missing, Objects int
 	Persisting, Held                   int
-	// Failed is how many objects or whole owners could not be checked.
-	Failed int
+	// Failed is FailedObjects and FailedOwners together: what could not be checked, alone or with its whole owner. The
+	// objects of a failed owner are in no number.
+	Failed, FailedObjects, FailedOwners int
 }
 
 // Count sums a scan up.
@@ -23,9 +24,9 @@ func Count(result *drift.Result) Counts {
 	for _, owner := range result.Owners {
 		c.Owners++
 		c.Checked += owner.Checked
-		c.Failed += len(owner.Unproven)
+		c.FailedObjects += len(owner.Unproven)
 		if owner.Err != nil {
-			c.Failed++
+			c.FailedOwners++
 		}
 		for _, f := range owner.Findings {
 			c.Findings++
@@ -45,6 +46,7 @@ func Count(result *drift.Result) Counts {
 		}
 	}
 	c.Objects = len(objects)
+	c.Failed = c.FailedObjects + c.FailedOwners
 	return c
 }
 

@@ -41,7 +41,7 @@ func objectDiff(owner drift.OwnerResult, d drift.Documents) (string, error) {
 	}
 	name := d.Object.String()
 	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-		A: lines(git), FromFile: fmt.Sprintf("git/%s %s", name, ShortRevision(owner.Revision)),
+		A: lines(git), FromFile: printable(fmt.Sprintf("git/%s %s", name, ShortRevision(owner.Revision))),
 		B: lines(live), ToFile: "live/" + name,
 		Context: 3,
 	})

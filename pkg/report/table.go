@@ -36,7 +36,7 @@ func (t Table) Write(w io.Writer, result *drift.Result) error {
 }
 
 func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
-	fmt.Fprintf(b, "%s\n", t.bold(t.header(owner)))
+	fmt.Fprintf(b, "%s\n", t.bold(printable(t.header(owner))))
 	header := []string{"OBJECT", "FIELD", "GIT", "LIVE", "CHANGED BY", "FLUX WILL"}
 	if t.Wide {
 		header = append(header, "DECLARED IN")
@@ -47,6 +47,9 @@ func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
 	}
 	widths := make([]int, len(header))
 	for _, row := range rows {
+		for i := range row {
+			row[i] = printable(row[i])
+		}
 		for i, cell := range row {
 			widths[i] = max(widths[i], width(cell))
 		}
@@ -141,9 +144,12 @@ func (t Table) since(then time.Time) string {
 func (t Table) answer(result *drift.Result) string {
 	count := Count(result)
 	if count.Findings == 0 {
+		if count.Checked == count.FailedObjects {
+			return "Nothing could be checked.\n"
+		}
 		if count.Failed > 0 {
-			return fmt.Sprintf("No drift in %s of %s, but not everything could be checked.\n",
-				plural(count.Checked-count.Failed, "object"), plural(count.Owners, "owner"))
+			return fmt.Sprintf("No drift in %s of %s, but %s could not be checked.\n",
+				plural(count.Checked-count.FailedObjects, "object"), plural(count.Owners-count.FailedOwners, "owner"), failed(count))
 		}
 		return fmt.Sprintf("In sync: %s of %s equal git.\n", plural(count.Checked, "object"), plural(count.Owners, "owner"))
 	}
@@ -154,7 +160,21 @@ func (t Table) answer(result *drift.Result) string {
 	if count.Held > 0 {
 		out += fmt.Sprintf("; Flux is held off %d of them", count.Held)
 	}
+	if count.Failed > 0 {
+		out += fmt.Sprintf("; %s could not be checked", failed(count))
+	}
 	return out + ".\n"
+}
+
+func failed(count Counts) string {
+	var parts []string
+	if count.FailedObjects > 0 {
+		parts = append(parts, plural(count.FailedObjects, "object"))
+	}
+	if count.FailedOwners > 0 {
+		parts = append(parts, plural(count.FailedOwners, "owner"))
+	}
+	return strings.Join(parts, " and ")
 }
 
 func differs(count Counts) string {

@@ -65,13 +65,13 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 	if o.timeout <= 0 {
 		return fmt.Errorf("--timeout is %s; it has to be more than 0", o.timeout)
 	}
-	var selection drift.Selection
+	var selected drift.Selection
 	var err error
 	if o.owner != "" {
-		if selection.Owner, err = ownership.ParseOwner(o.owner); err != nil {
+		if selected.Owner, err = ownership.ParseOwner(o.owner); err != nil {
 			return fmt.Errorf("--owner: %w", err)
 		}
-		if selection.Owner.Kind != ownership.Kustomization {
+		if selected.Owner.Kind != ownership.Kustomization {
 			return fmt.Errorf("--owner %s: only what Kustomizations manage is compared", o.owner)
 		}
 	}
@@ -85,20 +85,22 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)
 	defer cancel()
-	if selection.Object, err = filter(wanted, *o.config.Namespace, cluster.mapper); err != nil {
-		return err
-	}
-	result, err := cluster.scanner(o.overrideManagers).Scan(ctx, selection)
+	objects, err := newSelection(wanted, *o.config.Namespace, cluster.mapper)
 	if err != nil {
 		return explain(err, o.timeout)
 	}
-	if err := somethingCompared(result, args, *o.config.Namespace); err != nil {
+	selected.Object = objects.has
+	result, err := cluster.scanner(o.overrideManagers).Scan(ctx, selected)
+	if err != nil {
+		return explain(err, o.timeout)
+	}
+	if err := somethingCompared(result, objects); err != nil {
 		return err
 	}
 	if err := o.print(cmd, result); err != nil {
 		return err
 	}
-	return verdict(result)
+	return verdict(result, objects)
 }
 
 func (o *options) print(cmd *cobra.Command, result *drift.Result) error {
@@ -116,29 +118,43 @@ func (o *options) print(cmd *cobra.Command, result *drift.Result) error {
 }
 
 // somethingCompared keeps a typo from reading as "in sync".
-func somethingCompared(result *drift.Result, args []string, namespace string) error {
+func somethingCompared(result *drift.Result, objects *selection) error {
 	count := report.Count(result)
 	switch {
 	case count.Owners == 0:
 		return errors.New("there is no Kustomization in this cluster, so nothing was compared")
 	case count.Checked > 0 || count.Failed > 0:
 		return nil
-	case len(args) > 0:
-		return fmt.Errorf("no Kustomization manages %s%s, so nothing was compared", strings.Join(args, ", "), in(namespace))
+	case len(objects.wanted) > 0:
+		return errors.Join(notCompared(objects)...)
 	}
-	return fmt.Errorf("no Kustomization manages anything%s, so nothing was compared", in(namespace))
+	return fmt.Errorf("no Kustomization manages anything%s, so nothing was compared", in(objects.namespace))
+}
+
+// notCompared has an error for each named object that no Kustomization manages.
+func notCompared(objects *selection) []error {
+	var out []error
+	for _, w := range objects.unmet() {
+		out = append(out, fmt.Errorf("%s%s is managed by no Kustomization, so it was not compared", w, in(objects.namespace)))
+	}
+	return out
 }
 
 // verdict is the exit code: what could not be checked weighs more than drift.
-func verdict(result *drift.Result) error {
+func verdict(result *drift.Result, objects *selection) error {
 	var failed []error
+	unread := false
 	for _, owner := range result.Owners {
 		if owner.Err != nil {
+			unread = true
 			failed = append(failed, fmt.Errorf("%s: %w", owner.Owner, owner.Err))
 		}
 		for _, e := range owner.Unproven {
 			failed = append(failed, fmt.Errorf("%s of %s: %w", e.Object, owner.Owner, e.Err))
 		}
+	}
+	if !unread { // else what could not be read may manage it
+		failed = append(failed, notCompared(objects)...)
 	}
 	if len(failed) > 0 {
 		return errors.Join(failed...)

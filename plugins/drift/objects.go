@@ -13,6 +13,8 @@ import (
 // typeName is a TYPE/NAME argument.
 type typeName struct{ resource, name string }
 
+func (t typeName) String() string { return t.resource + "/" + t.name }
+
 func parseObjects(args []string) ([]typeName, error) {
 	var out []typeName
 	for _, arg := range args {
@@ -28,14 +30,18 @@ func parseObjects(args []string) ([]typeName, error) {
 	return out, nil
 }
 
-// filter returns the selection of the wanted objects, all if none is named, in namespace, all if it is empty. Types
-// are resolved as kubectl does, short names included.
-func filter(wanted []typeName, namespace string, mapper meta.RESTMapper) (func(drift.Object) bool, error) {
-	type kindName struct {
-		schema.GroupKind
-		name string
-	}
-	chosen := map[kindName]bool{}
+// selection chooses objects and remembers which of the wanted ones it met. It must not be used concurrently.
+type selection struct {
+	namespace string
+	wanted    []typeName
+	kinds     []schema.GroupKind // of wanted
+	met       []bool             // of wanted
+}
+
+// newSelection selects the wanted objects, all if none is named, in namespace, all if it is empty. Types are resolved
+// as kubectl does, short names included.
+func newSelection(wanted []typeName, namespace string, mapper meta.RESTMapper) (*selection, error) {
+	s := &selection{namespace: namespace, wanted: wanted, met: make([]bool, len(wanted))}
 	for _, w := range wanted {
 		gvr, gr := schema.ParseResourceArg(strings.ToLower(w.resource))
 		if gvr == nil {
@@ -46,17 +52,37 @@ func filter(wanted []typeName, namespace string, mapper meta.RESTMapper) (func(d
 			kind, err = mapper.KindFor(gr.WithVersion(""))
 		}
 		if meta.IsNoMatchError(err) {
-			return nil, fmt.Errorf("the cluster has no resource type %q", w.resource)
+			return nil, fmt.Errorf("the cluster has no resource type %q; kubectl api-resources lists those that it has", w.resource)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("look up resource type %q: %w", w.resource, err)
 		}
-		chosen[kindName{kind.GroupKind(), w.name}] = true
+		s.kinds = append(s.kinds, kind.GroupKind())
 	}
-	if len(chosen) == 0 && namespace == "" {
-		return nil, nil
+	return s, nil
+}
+
+// has reports whether the object is selected.
+func (s *selection) has(o drift.Object) bool {
+	if s.namespace != "" && o.Namespace != s.namespace {
+		return false
 	}
-	return func(o drift.Object) bool {
-		return (namespace == "" || o.Namespace == namespace) && (len(chosen) == 0 || chosen[kindName{o.GroupKind(), o.Name}])
-	}, nil
+	found := len(s.wanted) == 0
+	for i, w := range s.wanted {
+		if w.name == o.Name && s.kinds[i] == o.GroupKind() {
+			s.met[i], found = true, true
+		}
+	}
+	return found
+}
+
+// unmet are the wanted objects that no owner has.
+func (s *selection) unmet() []typeName {
+	var out []typeName
+	for i, met := range s.met {
+		if !met {
+			out = append(out, s.wanted[i])
+		}
+	}
+	return out
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -71,9 +72,19 @@ func run(ctx context.Context, program string, stderr io.Writer, build func(name 
 		code, err = exit.Code, exit.Err
 	}
 	for _, err := range split(err) {
-		_, _ = fmt.Fprintln(stderr, "error:", err) // nobody is left to tell
+		_, _ = fmt.Fprintln(stderr, "error:", printable(err.Error())) // nobody is left to tell
 	}
 	return code
+}
+
+// printable escapes what a terminal would act upon, line breaks apart: messages quote what others wrote.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
 }
 
 // split returns the parts of a joined error, and none for nil.

@@ -46,6 +46,7 @@ func TestErrorsArePrintedOnceWithTheirExitCode(t *testing.T) {
 		{name: "wrapped", err: fmt.Errorf("here: %w", &ExitError{Code: 1, Err: errors.New("timed out")}), code: 1, want: "error: timed out\n"},
 		{name: "said already", err: &ExitError{Code: 1}, code: 1},
 		{name: "joined", err: errors.Join(errors.New("a"), errors.New("b")), code: 2, want: "error: a\nerror: b\n"},
+		{name: "control characters", err: errors.New("a\x1b[31mb\nc\u202e"), code: 2, want: "error: a\ufffd[31mb\nc\ufffd\n"},
 		{name: "unknown flag", args: []string{"--nope"}, code: 2, want: "error: unknown flag: --nope; see kubectl x --help\n"},
 	}
 	for _, test := range tests {
