@@ -109,9 +109,9 @@ func build(t *testing.T, ks *kustomizev1.Kustomization, fetcher Fetcher, objects
 var repo = folder{dir: "testdata/repo"}
 
 // mustBuild returns the objects by kind/name.
-func mustBuild(t *testing.T, ks *kustomizev1.Kustomization, fetcher Fetcher, objects ...client.Object) map[string]Object {
+func mustBuild(t *testing.T, ks *kustomizev1.Kustomization, fetcher Fetcher) map[string]Object {
 	t.Helper()
-	state, err := build(t, ks, fetcher, objects...)
+	state, err := build(t, ks, fetcher)
 	if err != nil {
 		t.Fatal(err)
 	}
