@@ -106,6 +106,8 @@ func (f *HTTPFetcher) download(ctx context.Context, address string, to io.Writer
 	switch {
 	case response.StatusCode == http.StatusForbidden && client == f.proxied:
 		return fmt.Errorf("GET %s: %s; the artifact is read through the API server, which takes the right to get services/proxy there", target, response.Status)
+	case response.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("GET %s: %s; reconcile the source to have it made again", target, response.Status)
 	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("GET %s: %s", target, response.Status)
 	}

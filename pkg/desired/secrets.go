@@ -2,6 +2,7 @@ package desired
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -9,10 +10,56 @@ import (
 	"path/filepath"
 	"strings"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/kustomize"
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/gitops-drift/gitops-drift/pkg/redact"
 )
+
+// Quote returns a message of Flux about ks, such as that of its Ready condition, without the values of Secrets that it
+// may quote, as kustomize does from the source's present artifact. An error says that it cannot be told what these are.
+func (b *Builder) Quote(ctx context.Context, ks *kustomizev1.Kustomization, message string) (quoted string, err error) {
+	if ks.Spec.Decryption != nil {
+		return "", errors.New("Flux knows values that only it can decrypt")
+	}
+	artifact, err := b.artifact(ctx, ks)
+	if err != nil {
+		return "", err
+	}
+	root, err := os.MkdirTemp("", "gitops-drift-quote-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
+	if err := b.fetcher.Fetch(ctx, artifact, root); err != nil {
+		return "", err
+	}
+	spec, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ks)
+	if err != nil {
+		return "", err
+	}
+	// The patches in the spec are parts of the build too.
+	text, err := yaml.Marshal(spec["spec"])
+	if err != nil {
+		return "", err
+	}
+	hidden := &redact.Values{}
+	secretCollector{hidden}.text(text, root, false)
+	if ks.Spec.PostBuild != nil {
+		ctx = kustomize.ContextWithSecretVarsCollector(ctx, func(variables map[string]string) {
+			for _, value := range variables {
+				hidden.Add(value)
+			}
+		})
+		if _, err := kustomize.LoadVariables(ctx, b.client, unstructured.Unstructured{Object: spec}); err != nil {
+			return "", err
+		}
+	}
+	return hide(errors.New(message), root, hidden).Error(), nil
+}
 
 // hide returns err without the values of Secrets that its message quotes from the files below root, and
 // in one line without root, which is gone when people read it: kustomize and its YAML library show the input that they cannot read. Known are other values to hide; they are added to.

@@ -98,7 +98,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	if err != nil {
 		return nil, explain(want.GroupVersionKind().GroupKind(), err)
 	}
-	found = slices.DeleteFunc(append(found, added...), func(f Finding) bool { return reconcileRequest(f.Path) })
+	found = append(found, added...)
 	if len(managers) == 0 {
 		found = slices.DeleteFunc(found, func(f Finding) bool { return writtenByKubernetes(f.Path) })
 		for i := range found {
@@ -106,13 +106,6 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 		}
 	}
 	return hold(found, holder), nil
-}
-
-// reconcileRequest reports whether path is an annotation with which people ask Flux to reconcile now; it is on every
-// Kustomization that was ever asked, and no state that anybody desires.
-func reconcileRequest(path fieldpath.Path) bool {
-	return len(path) == 3 && fields.Name(path[:2]) == "metadata.annotations" && path[2].FieldName != nil &&
-		strings.HasPrefix(*path[2].FieldName, "reconcile.fluxcd.io/")
 }
 
 // writtenByKubernetes reports whether path is an annotation that Kubernetes' own controllers write, such as a
@@ -209,7 +202,7 @@ func (p predictor) persisting(ctx context.Context, live *unstructured.Unstructur
 	}
 	declared, _ := ownership.Declared(outcome.applied, ownership.Kustomization)
 	keep = keep.Union(declared)
-	foreign = foreign.Difference(keep)
+	foreign = speaking(foreign.Union(secretData(live)).Difference(keep), live)
 	if foreign.Empty() {
 		return nil, nil
 	}
@@ -230,6 +223,30 @@ func (p predictor) persisting(ctx context.Context, live *unstructured.Unstructur
 		found = append(found, f)
 	}
 	return found, nil
+}
+
+// secretData are all keys of a Secret's data, of which managedFields may know nothing: who applies stringData is noted
+// as its owner, and what the API server makes of it, data, belongs to nobody. It never fills in a key by itself.
+func secretData(live *unstructured.Unstructured) *fieldpath.Set {
+	out := fieldpath.NewSet()
+	if live.GroupVersionKind().GroupKind() == (schema.GroupKind{Kind: "Secret"}) {
+		data, _ := live.Object["data"].(map[string]any)
+		for key := range data {
+			out.Insert(fieldpath.MakePathOrDie("data", key))
+		}
+	}
+	return out
+}
+
+// speaking is the part of set that is in the compared part of live.
+func speaking(set *fieldpath.Set, live *unstructured.Unstructured) *fieldpath.Set {
+	out, content := fieldpath.NewSet(), compared(live)
+	set.Iterate(func(path fieldpath.Path) {
+		if _, ok := fields.Get(content, path); ok {
+			out.Insert(path)
+		}
+	})
+	return out
 }
 
 // shape learns from the managers before and after.

@@ -97,12 +97,23 @@ func (f *Finding) attribute(managers []ownership.Manager) {
 	if f.Kind == Removed {
 		return
 	}
-	if m, ok := ownership.Last(managers, ownership.Kustomization, f.Path); ok {
+	m, ok := ownership.Last(managers, ownership.Kustomization, f.Path)
+	if !ok && f.Object.GroupKind() == (schema.GroupKind{Kind: "Secret"}) && len(f.Path) == 2 && fields.Name(f.Path[:1]) == "data" {
+		// Who applied stringData is noted as the owner of that, not of the data that it became.
+		stringData := fieldpath.MakePathOrDie("stringData", *f.Path[1].FieldName)
+		m, ok = ownership.Last(managers, ownership.Kustomization, stringData)
+	}
+	if ok {
 		f.Manager, f.Subresource, f.Time = m.Name, m.Subresource, m.Time
 	}
 }
 
-// compared is the part of an object that desired state speaks of: all but status and what the API server keeps.
+// requests is the prefix of the annotations with which people ask Flux to reconcile now. They are on every
+// Kustomization that was ever asked, and no state that anybody desires.
+const requests = "reconcile.fluxcd.io/"
+
+// compared is the part of an object that desired state speaks of: all but status, what the API server keeps, and
+// requests to Flux.
 func compared(object *unstructured.Unstructured) map[string]any {
 	out := make(map[string]any, len(object.Object))
 	for k, v := range object.Object {
@@ -117,7 +128,24 @@ func compared(object *unstructured.Unstructured) map[string]any {
 			kept[field] = v
 		}
 	}
+	if annotations, ok := kept["annotations"].(map[string]any); ok {
+		if left := withoutRequests(annotations); len(left) > 0 {
+			kept["annotations"] = left
+		} else {
+			delete(kept, "annotations")
+		}
+	}
 	out["metadata"] = kept
+	return out
+}
+
+func withoutRequests(annotations map[string]any) map[string]any {
+	out := make(map[string]any, len(annotations))
+	for k, v := range annotations {
+		if !strings.HasPrefix(k, requests) {
+			out[k] = v
+		}
+	}
 	return out
 }
 

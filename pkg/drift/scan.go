@@ -36,7 +36,8 @@ type OwnerResult struct {
 	Interval time.Duration
 	// Suspended owners are not reconciled.
 	Suspended bool
-	// Failure is Flux's own message where its last reconciliation failed; what was found holds for Revision.
+	// Failure is Flux's own message where its last reconciliation failed, values of Secrets masked; what was found holds
+	// for Revision.
 	Failure string
 	// Err says why nothing of this owner could be checked.
 	Err error
@@ -137,15 +138,12 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 	if ready := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReadyCondition); ready != nil {
 		out.Reconciled = reconciled(ks, ready)
 		if ready.Status == metav1.ConditionFalse {
-			out.Failure = ready.Message
+			out.Failure = s.failure(ctx, ks, ready)
 		}
 	}
 	state, err := s.Builder.Build(ctx, ks)
-	if mismatch := (*desired.RevisionError)(nil); errors.As(err, &mismatch) && out.Failure != "" {
-		err = fmt.Errorf("%w, and fails: %s", err, out.Failure)
-	}
 	if err != nil {
-		out.Err = err
+		out.Err = advise(err, out)
 		return out
 	}
 	policy := PolicyOf(ks, s.OverrideManagers)
@@ -185,6 +183,29 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 		return out.Documents[i].Object.sortKey() < out.Documents[j].Object.sortKey()
 	})
 	return out
+}
+
+// failure is Flux's message about its last reconciliation, or the reason alone where the message may quote a Secret.
+func (s *Scanner) failure(ctx context.Context, ks *kustomizev1.Kustomization, ready *metav1.Condition) string {
+	message, err := s.Builder.Quote(ctx, ks, ready.Message)
+	if err != nil {
+		return ready.Reason + " (Flux's message is not shown, because it may quote a Secret's values)"
+	}
+	return message
+}
+
+// advise adds to a revision that cannot be compared what has to happen first.
+func advise(err error, owner OwnerResult) error {
+	mismatch := (*desired.RevisionError)(nil)
+	switch {
+	case !errors.As(err, &mismatch):
+		return err
+	case owner.Failure != "":
+		return fmt.Errorf("%w; its last reconciliation failed: %s", err, owner.Failure)
+	case owner.Suspended:
+		return fmt.Errorf("%w; it is suspended, so it stays behind", err)
+	}
+	return fmt.Errorf("%w; ask again once Flux has applied that", err)
 }
 
 // PolicyOf reads from a Kustomization how it lets Flux treat its objects.
