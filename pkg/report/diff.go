@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/pmezard/go-difflib/difflib"
-	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 )
@@ -39,9 +38,9 @@ func objectDiff(owner drift.OwnerResult, d drift.Documents) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := d.Object.String()
+	name := printable(d.Object.String())
 	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-		A: lines(git), FromFile: printable(fmt.Sprintf("git/%s %s", name, ShortRevision(owner.Revision))),
+		A: lines(git), FromFile: fmt.Sprintf("git/%s %s", name, printable(ShortRevision(owner.Revision))),
 		B: lines(live), ToFile: "live/" + name,
 		Context: 3,
 	})
@@ -57,8 +56,15 @@ func document(content map[string]any) (string, error) {
 	if content == nil {
 		return "", nil
 	}
-	text, err := yaml.Marshal(content)
-	return string(text), err
+	text, err := toYAML(content)
+	if err != nil {
+		return "", err
+	}
+	split := strings.Split(string(text), "\n")
+	for i := range split {
+		split[i] = printable(split[i]) // YAML lets characters through that change the direction of text
+	}
+	return strings.Join(split, "\n"), nil
 }
 
 func paintDiff(text string) string {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
@@ -100,7 +99,7 @@ func (r *DriftReport) WriteJSON(w io.Writer) error {
 
 // WriteYAML writes the list as YAML.
 func (r *DriftReport) WriteYAML(w io.Writer) error {
-	text, err := yaml.Marshal(r)
+	text, err := toYAML(r)
 	if err != nil {
 		return err
 	}

@@ -9,11 +9,12 @@ import (
 	"unicode/utf8"
 
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 )
 
-// What fits a terminal of 120 columns.
+// The widths of the columns that can hold anything, so that a line stays readable.
 const (
 	pathWidth  = 44
 	valueWidth = 20
@@ -106,6 +107,23 @@ func wholeValue(v any) string {
 		return fmt.Sprint(v)
 	}
 	return strings.TrimSuffix(text.String(), "\n")
+}
+
+// toYAML writes v as YAML. It goes through JSON, in which characters that a YAML reader refuses are escaped.
+func toYAML(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var escaped strings.Builder
+	for _, r := range string(text) {
+		if r >= 0x7f && r <= 0xffff && !unicode.IsPrint(r) {
+			fmt.Fprintf(&escaped, `\u%04x`, r)
+		} else {
+			escaped.WriteRune(r)
+		}
+	}
+	return yaml.JSONToYAML([]byte(escaped.String()))
 }
 
 // printable escapes what a terminal would act upon: values, names of files and messages come from others.
