@@ -2,7 +2,6 @@ package report
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,16 +17,15 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-var update = flag.Bool("update", false, "write the golden files again")
-
 var now = time.Date(2026, 11, 22, 23, 52, 0, 0, time.UTC)
 
 const revision = "main@sha1:3f2c9e1d0b7a4f6e8c5d2a1b0c9d8e7f6a5b4c3d"
 
+// golden compares with a file of testdata, which UPDATE_GOLDEN=1 writes again.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
-	if *update {
+	if os.Getenv("UPDATE_GOLDEN") != "" {
 		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
 		}
