@@ -1,0 +1,64 @@
+package plugin
+
+import (
+	"net/url"
+	"testing"
+
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitops-drift/gitops-drift/test/harness"
+)
+
+// From a person's desk the address in a source's status, source-controller's Service, does not resolve. The plugin
+// reaches it through the API server.
+func TestArtifactsAreReachedThroughTheAPIServer(t *testing.T) {
+	i := newIsolated(t, "proxied")
+	ctx, admin := testContext(t), shared.Admin()
+	source := &sourcev1.GitRepository{}
+	if err := admin.Get(ctx, key(i.name), source); err != nil {
+		t.Fatal(err)
+	}
+	address, err := url.Parse(source.Status.Artifact.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := metav1.ObjectMeta{Namespace: harness.FluxNamespace, Name: "source-controller"}
+	service := &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{
+		Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(80)}},
+	}}
+	if err := admin.Create(ctx, service); err != nil {
+		t.Fatal(err)
+	}
+	// There is no Pod to send the call to; the harness carries what is sent to the Service's own address.
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Namespace: meta.Namespace, Name: meta.Name, Labels: map[string]string{discoveryv1.LabelServiceName: meta.Name}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{service.Spec.ClusterIP}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}}},
+		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("http"), Port: ptr.To[int32](80)}},
+	}
+	if err := admin.Create(ctx, slice); err != nil {
+		t.Fatal(err)
+	}
+	//nolint:staticcheck // The API server's service proxy reads Endpoints, not EndpointSlices.
+	endpoints := &corev1.Endpoints{ObjectMeta: meta, Subsets: []corev1.EndpointSubset{{
+		Addresses: []corev1.EndpointAddress{{IP: service.Spec.ClusterIP}}, Ports: []corev1.EndpointPort{{Name: "http", Port: 80}},
+	}}}
+	if err := admin.Create(ctx, endpoints); err != nil {
+		t.Fatal(err)
+	}
+	shared.Route(client.ObjectKeyFromObject(service), 80, address.Host)
+
+	address.Host = "source-controller.flux-system.svc.cluster.local."
+	patch := client.MergeFrom(source.DeepCopy())
+	source.Status.Artifact.URL = address.String()
+	if err := admin.Status().Patch(ctx, source, patch); err != nil {
+		t.Fatal(err)
+	}
+	want(t, drift(t, harness.OnCall, "--owner", "Kustomization/flux-system/"+i.name), 0, "In sync: 1 object of 1 owner")
+}
