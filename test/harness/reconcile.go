@@ -70,9 +70,10 @@ func settled(owner *kustomizev1.Kustomization, token, revision string) (bool, er
 		}
 		return true, nil
 	case metav1.ConditionFalse:
-		// A reconciliation that was canceled for a newer one is followed by it at once, and one that saw the source
-		// before its artifact is retried.
-		unseen := revision != "" && strings.HasPrefix(ready.Message, "Source artifact not found")
+		// A reconciliation that was canceled for a newer one is followed by it at once, and one before the
+		// controller's cache knew the source or its artifact is retried.
+		unseen := revision != "" && ready.Reason == meta.ArtifactFailedReason && strings.HasSuffix(ready.Message, `" not found`) ||
+			revision != "" && strings.HasPrefix(ready.Message, "Source artifact not found")
 		return ready.Reason != meta.HealthCheckCanceledReason && !unseen, state
 	default:
 		return false, state
