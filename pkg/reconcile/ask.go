@@ -73,7 +73,8 @@ func (p *plan) run(ctx context.Context, t *target) Result {
 			p.event(t.object, "somebody else's request came first; asking again")
 			return false, t.annotate(ctx, token)
 		}
-		if now := seen.progress(); now != before {
+		// How it ended is in the result, from before the request too.
+		if now := seen.progress(); now != before && seen.outcome() == StateReconciling {
 			p.event(t.object, now)
 		}
 		return false, nil

@@ -79,18 +79,18 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	cluster, err := o.connect(cmd.ErrOrStderr())
+	scanner, mapper, err := o.connect(cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)
 	defer cancel()
-	objects, err := newSelection(wanted, *o.config.Namespace, cluster.mapper)
+	objects, err := newSelection(wanted, *o.config.Namespace, mapper)
 	if err != nil {
 		return explain(err, o.timeout)
 	}
 	selected.Object = objects.has
-	result, err := cluster.scanner(o.overrideManagers).Scan(ctx, selected)
+	result, err := scanner.Scan(ctx, selected)
 	if err != nil {
 		return explain(err, o.timeout)
 	}

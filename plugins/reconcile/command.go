@@ -80,6 +80,7 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	hideSecrets(cmd.Context(), config, request.Mapper, results)
 	if err := printTable(cmd.OutOrStdout(), namespace, results); err != nil {
 		return err
 	}

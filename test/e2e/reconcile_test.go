@@ -183,6 +183,18 @@ kustomization/reconcile-broken +failed +`+revision[:len("main@sha1:")+7]+` .* Bu
 	}
 }
 
+func TestReconcileDoesNotRepeatASecretThatFluxQuotes(t *testing.T) {
+	app := newApplication(t, "reconcile-quoted")
+	app.commit(t, "kustomization.yaml", "secretGenerator: [{name: token, literals: [swordfish]}]\n")
+	app.publish(t)
+	got := reconcile(t, harness.OnCall, "ks/"+app.key.Name)
+	expect(t, got, 1, `OBJECT .*
+kustomization/reconcile-quoted +failed .* BuildFailed: .*literal.*\n`, ``)
+	if strings.Contains(got.Stdout+got.Stderr, "swordfish") {
+		t.Errorf("the Secret's value is in the output:\n%s%s", got.Stdout, got.Stderr)
+	}
+}
+
 func TestReconcileAsksForNothingIfSomethingIsInTheWay(t *testing.T) {
 	app := newApplication(t, "reconcile-suspended")
 	suspended := app.kustomization(t)
@@ -241,18 +253,17 @@ func TestTwoPeopleEachGetTheOutcomeOfTheirOwnRequest(t *testing.T) {
 	app := newApplication(t, "reconcile-two")
 	expect(t, reconcile(t, harness.OnCall, "ks/"+app.key.Name), 0, `.*`, ``)
 
-	handled := map[string]bool{}
+	var handled sync.Map
 	watcher, err := shared.Admin().Watch(testContext(t), &kustomizev1.KustomizationList{},
 		client.InNamespace(app.key.Namespace), client.MatchingFields{"metadata.name": app.key.Name})
 	if err != nil {
 		t.Fatal(err)
 	}
-	watched := make(chan struct{})
+	defer watcher.Stop()
 	go func() {
-		defer close(watched)
 		for event := range watcher.ResultChan() {
 			if owner, ok := event.Object.(*kustomizev1.Kustomization); ok {
-				handled[owner.Status.LastHandledReconcileAt] = true
+				handled.Store(owner.Status.LastHandledReconcileAt, true)
 			}
 		}
 	}()
@@ -271,12 +282,8 @@ func TestTwoPeopleEachGetTheOutcomeOfTheirOwnRequest(t *testing.T) {
 	for _, process := range []*running{first, second} {
 		expect(t, process.wait(), 0, `.*\nkustomization/reconcile-two +ready .*`, ``)
 	}
-	watcher.Stop()
-	<-watched
 	for _, token := range []string{firstToken, secondToken} {
-		if !handled[token] {
-			t.Errorf("Flux never handled %s", token)
-		}
+		eventually(t, "the watch shows that Flux handled "+token, func() bool { _, ok := handled.Load(token); return ok })
 	}
 }
 

@@ -35,21 +35,26 @@ func TestArtifactsAreReachedThroughTheAPIServer(t *testing.T) {
 	if err := admin.Create(ctx, service); err != nil {
 		t.Fatal(err)
 	}
-	// There is no Pod to send the call to; the harness carries what is sent to the Service's own address.
+	// The harness carries what is sent to the Service's own address; the API server proxies only to addresses of Pods.
+	pod := &corev1.Pod{ObjectMeta: meta, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "manager", Image: "none"}}}}
+	if err := admin.Create(ctx, pod); err != nil {
+		t.Fatal(err)
+	}
+	pod.Status.PodIP, pod.Status.PodIPs = service.Spec.ClusterIP, []corev1.PodIP{{IP: service.Spec.ClusterIP}}
+	if err := admin.Status().Update(ctx, pod); err != nil {
+		t.Fatal(err)
+	}
 	slice := &discoveryv1.EndpointSlice{
 		ObjectMeta:  metav1.ObjectMeta{Namespace: meta.Namespace, Name: meta.Name, Labels: map[string]string{discoveryv1.LabelServiceName: meta.Name}},
 		AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{service.Spec.ClusterIP}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}}},
-		Ports:       []discoveryv1.EndpointPort{{Name: ptr.To("http"), Port: ptr.To[int32](80)}},
+		Endpoints: []discoveryv1.Endpoint{{
+			Addresses:  []string{service.Spec.ClusterIP},
+			Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)},
+			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		}},
+		Ports: []discoveryv1.EndpointPort{{Name: ptr.To("http"), Port: ptr.To[int32](80)}},
 	}
 	if err := admin.Create(ctx, slice); err != nil {
-		t.Fatal(err)
-	}
-	//nolint:staticcheck // The API server's service proxy reads Endpoints, not EndpointSlices.
-	endpoints := &corev1.Endpoints{ObjectMeta: meta, Subsets: []corev1.EndpointSubset{{
-		Addresses: []corev1.EndpointAddress{{IP: service.Spec.ClusterIP}}, Ports: []corev1.EndpointPort{{Name: "http", Port: 80}},
-	}}}
-	if err := admin.Create(ctx, endpoints); err != nil {
 		t.Fatal(err)
 	}
 	shared.Route(client.ObjectKeyFromObject(service), 80, address.Host)
