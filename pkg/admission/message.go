@@ -50,7 +50,7 @@ func (v *Verdict) Warnings() []string {
 func (v *Verdict) headline() string {
 	var at string
 	if v.Revision != "" {
-		at = " at " + shortRevision(v.Revision)
+		at = " at " + desired.ShortRevision(v.Revision)
 	}
 	for _, f := range v.Findings {
 		if f.Kind == LookAlike {
@@ -115,22 +115,4 @@ func objectName(key desired.Key) string {
 // fluxName writes Kind namespace/name.
 func fluxName(owner ownership.Owner) string {
 	return fmt.Sprintf("%s %s/%s", owner.Kind, owner.Namespace, owner.Name)
-}
-
-// shortRevision cuts the digest of a Flux revision (main@sha1:…) to the seven digits that git shows.
-func shortRevision(revision string) string {
-	const digits = 7
-	prefix, digest, ok := cutLast(revision, ":")
-	if !ok || len(digest) <= digits {
-		return revision
-	}
-	return prefix + ":" + digest[:digits]
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
 }

@@ -8,11 +8,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
 )
 
 func TestMessages(t *testing.T) {
 	w := newWorld(t)
-	at := shortRevision(w.State(apps).Revision)
+	at := desired.ShortRevision(w.State(apps).Revision)
 	for name, want := range map[string]string{
 		"memory": `Deployment payments/payments-api is managed by Flux Kustomization flux-system/apps at ` + at + `
   declared in payments-api/deployment.yaml

@@ -1,4 +1,3 @@
-// Package redact keeps the values of Secrets out of everything that people or files get to see.
 package redact
 
 import (

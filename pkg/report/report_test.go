@@ -224,17 +224,3 @@ func TestFluxWillActByTheEndOfItsInterval(t *testing.T) {
 		}
 	}
 }
-
-func TestShortRevision(t *testing.T) {
-	for revision, want := range map[string]string{
-		"":                               "nothing applied",
-		revision:                         "main@sha1:3f2c9e1",
-		"v1.2.3@sha1:abc":                "v1.2.3@sha1:abc",
-		"latest@sha256:0123456789abcdef": "latest@sha256:0123456",
-		"main/3f2c9e1":                   "main/3f2c9e1",
-	} {
-		if got := ShortRevision(revision); got != want {
-			t.Errorf("%q: %q", revision, got)
-		}
-	}
-}

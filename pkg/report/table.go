@@ -72,7 +72,7 @@ func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
 }
 
 func (t Table) header(owner drift.OwnerResult) string {
-	out := fmt.Sprintf("%s %s/%s  %s", owner.Owner.Kind, owner.Owner.Namespace, owner.Owner.Name, ShortRevision(owner.Revision))
+	out := fmt.Sprintf("%s %s/%s  %s", owner.Owner.Kind, owner.Owner.Namespace, owner.Owner.Name, appliedRevision(owner.Revision))
 	if !owner.Reconciled.IsZero() {
 		out += fmt.Sprintf("  reconciled %s ago", t.since(owner.Reconciled))
 	}

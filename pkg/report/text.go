@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 )
 
@@ -21,16 +22,12 @@ const (
 	absent     = "–"
 )
 
-// ShortRevision shortens the commit in a revision (main@sha1:3f2c9e1…) to seven digits, as git does.
-func ShortRevision(revision string) string {
-	if revision == "" {
+// appliedRevision is what Flux applied, for people.
+func appliedRevision(applied string) string {
+	if applied == "" {
 		return "nothing applied"
 	}
-	at := strings.LastIndexByte(revision, ':')
-	if at < 0 || len(revision)-at-1 <= 7 {
-		return revision
-	}
-	return revision[:at+8]
+	return desired.ShortRevision(applied)
 }
 
 // shortPath keeps the end of a path, which says most, and leaves out the names of list keys:

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/reconcile"
 )
 
@@ -16,7 +17,7 @@ func printTable(out io.Writer, namespace string, results []reconcile.Result) err
 	lines := []string{"OBJECT\tSTATE\tREVISION\tTOOK"}
 	for _, result := range results {
 		line := strings.Join([]string{
-			label(namespace, result.Object), string(result.State), shortRevision(result.Revision), took(result.Took),
+			label(namespace, result.Object), string(result.State), revision(result.Revision), took(result.Took),
 		}, "\t")
 		if why := why(result); why != "" {
 			line += "\t" + why
@@ -40,16 +41,11 @@ func why(result reconcile.Result) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// shortRevision shortens the digest of main@sha1:3f2c9e1… as git does.
-func shortRevision(revision string) string {
-	const short = 7
-	if revision == "" {
+func revision(r string) string {
+	if r == "" {
 		return "–"
 	}
-	if i := strings.LastIndexByte(revision, ':'); i >= 0 && len(revision) > i+1+short {
-		return revision[:i+1+short]
-	}
-	return revision
+	return desired.ShortRevision(r)
 }
 
 func took(d time.Duration) string {
