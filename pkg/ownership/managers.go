@@ -111,6 +111,7 @@ func Holds(set *fieldpath.Set, path fieldpath.Path) bool {
 // clusterManagers write fields that belong to nobody's desired state: defaults, revisions, allocations, finalizers.
 var clusterManagers = []string{
 	"kube-controller-manager", "kube-scheduler", "kube-apiserver", "kubelet", "cloud-controller-manager",
+	"clusterrole-aggregation-controller", // fills in the rules of ClusterRoles with an aggregationRule
 	"cainjector", "gitops-drift",
 	KustomizeManager, HelmManager, "source-controller", "image-automation-controller",
 }
