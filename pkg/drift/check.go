@@ -3,6 +3,7 @@ package drift
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -99,8 +100,10 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 		return nil, explain(want.GroupVersionKind().GroupKind(), err)
 	}
 	found = slices.DeleteFunc(append(found, added...), func(f Finding) bool { return reconcileRequest(f.Path) })
+	found = slices.DeleteFunc(found, func(f Finding) bool {
+		return (len(managers) == 0 || f.Manager == ownership.BeforeFirstApply) && writtenByKubernetes(f.Path)
+	})
 	if len(managers) == 0 {
-		found = slices.DeleteFunc(found, func(f Finding) bool { return writtenByKubernetes(f.Path) })
 		for i := range found {
 			found[i].Manager, found[i].Subresource, found[i].Time = "", "", time.Time{}
 		}
@@ -115,15 +118,22 @@ func reconcileRequest(path fieldpath.Path) bool {
 		strings.HasPrefix(*path[2].FieldName, "reconcile.fluxcd.io/")
 }
 
-// writtenByKubernetes reports whether path is an annotation that Kubernetes' own controllers write, such as a
-// Deployment's revision. Usually managedFields tell; where they were wiped, the name has to.
+// writtenByKubernetes reports whether path is an annotation or a finalizer that Kubernetes' own controllers write, such
+// as a Deployment's revision. Usually managedFields tell; where they were wiped, the name has to.
 func writtenByKubernetes(path fieldpath.Path) bool {
-	if len(path) != 3 || fields.Name(path[:2]) != "metadata.annotations" || path[2].FieldName == nil {
+	if len(path) != 3 {
 		return false
 	}
-	domain, _, ok := strings.Cut(*path[2].FieldName, "/")
+	var key string
+	switch in := fields.Name(path[:2]); {
+	case in == "metadata.annotations" && path[2].FieldName != nil:
+		key = *path[2].FieldName
+	case in == "metadata.finalizers" && path[2].Value != nil:
+		key = fmt.Sprint((*path[2].Value).Unstructured())
+	}
+	domain, _, ok := strings.Cut(key, "/")
 	return ok && domain != "kubectl.kubernetes.io" &&
-		(strings.HasSuffix(domain, ".kubernetes.io") || strings.HasSuffix(domain, ".k8s.io"))
+		(domain == "kubernetes.io" || strings.HasSuffix(domain, ".kubernetes.io") || strings.HasSuffix(domain, ".k8s.io"))
 }
 
 // reverted are the differences between the live object and what Flux would make of it.
@@ -135,7 +145,7 @@ func reverted(want, live *unstructured.Unstructured, outcome prediction, policy 
 	}
 	found := changed(live, outcome.next, outcome.managers, shape)
 	for i := range found {
-		if !seen.Has(found[i].Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
+		if outcome.unseen || !seen.Has(found[i].Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
 			found[i].Verdict = Persists
 		}
 	}
@@ -197,11 +207,12 @@ func visible(live, next *unstructured.Unstructured, shape *fields.Shape, rules [
 	return seen, nil
 }
 
-// persisting are the fields that somebody added and that Flux's next apply leaves in place.
+// persisting are the fields that somebody added and that Flux's next apply leaves in place: they are in its outcome, and
+// would not be, had nobody ever set them.
 func (p predictor) persisting(ctx context.Context, live *unstructured.Unstructured, outcome prediction) ([]Finding, error) {
 	foreign, keep := fieldpath.NewSet(), fieldpath.NewSet()
 	for _, m := range outcome.managers {
-		if ownership.ClusterController(m.Name) {
+		if m.ClusterController() {
 			keep = keep.Union(m.Fields)
 		} else {
 			foreign = foreign.Union(m.Fields)
@@ -213,23 +224,40 @@ func (p predictor) persisting(ctx context.Context, live *unstructured.Unstructur
 	if foreign.Empty() {
 		return nil, nil
 	}
-	bare, err := p.without(ctx, live, foreign, keep)
+	bare, err := p.without(ctx, outcome.next, foreign, keep)
 	if err != nil {
 		return nil, err
 	}
-	shape := outcome.shape()
 	var found []Finding
-	for _, change := range diff(live, bare, shape) {
-		// What Flux changes is a finding already, with the other verdict.
-		if v, ok := fields.Get(outcome.next.Object, change.Path); !ok || !fields.Equal(v, change.Before) {
-			continue
+	for _, change := range diff(outcome.next, bare, outcome.shape()) {
+		for _, path := range untouched(live.Object, change.Path, change.Before) {
+			value, _ := fields.Get(live.Object, path)
+			f := newFinding(live, path, value, nil)
+			f.attribute(outcome.managers)
+			f.Verdict = Persists
+			found = append(found, f)
 		}
-		f := newFinding(live, change.Path, change.Before, nil)
-		f.attribute(outcome.managers)
-		f.Verdict = Persists
-		found = append(found, f)
 	}
 	return found, nil
+}
+
+// untouched are the paths, at or below path, where live already has what is there in value. The others are findings
+// already, with the other verdict.
+func untouched(live any, path fieldpath.Path, value any) []fieldpath.Path {
+	was, ok := fields.Get(live, path)
+	if !ok {
+		return nil
+	}
+	if fields.Equal(was, value) {
+		return []fieldpath.Path{path}
+	}
+	inner, _ := value.(map[string]any)
+	var out []fieldpath.Path
+	for _, name := range slices.Sorted(maps.Keys(inner)) {
+		below := append(path.Copy(), fieldpath.FieldNameElement(name))
+		out = append(out, untouched(live, below, inner[name])...)
+	}
+	return out
 }
 
 // shape learns from the managers before and after.

@@ -38,7 +38,7 @@ func removeFrom(parent any, set, keep *fieldpath.Set) any {
 				continue
 			}
 			if left := removeElement(item, element, set, keep); left != nil {
-				out = append(out, left)
+				out = append(out, keyed(left, element))
 			}
 		}
 		if len(out) == 0 && len(p) > 0 {
@@ -47,6 +47,17 @@ func removeFrom(parent any, set, keep *fieldpath.Set) any {
 		return out
 	}
 	return parent
+}
+
+// keyed returns a list item with the key fields by which element selects it: what is left of an item keeps them.
+func keyed(item any, element fieldpath.PathElement) any {
+	if element.Key == nil {
+		return item
+	}
+	for _, key := range *element.Key {
+		item = withField(item, key.Name, nil, key.Value.Unstructured())
+	}
+	return item
 }
 
 func removeElement(v any, element fieldpath.PathElement, set, keep *fieldpath.Set) any {
@@ -58,7 +69,19 @@ func removeElement(v any, element fieldpath.PathElement, set, keep *fieldpath.Se
 	if sub.Empty() {
 		return v
 	}
-	return removeFrom(v, sub, kept)
+	left := removeFrom(v, sub, kept)
+	if left == nil && keep.Members.Has(element) {
+		return empty(v)
+	}
+	return left
+}
+
+// empty returns the empty list or map that v becomes when all its fields are removed and it stays itself.
+func empty(v any) any {
+	if _, ok := v.([]any); ok {
+		return []any{}
+	}
+	return map[string]any{}
 }
 
 // elementOf finds the element of set that selects this list item.

@@ -116,6 +116,43 @@ func equalNumbers(a, b any) bool {
 	return aok && bok && af == bf
 }
 
+// Contains reports whether the object outer has every value of the object inner, null excepted. Maps of outer may hold
+// more where shape knows that they are written field by field, as the object itself and its metadata are; lists must
+// match item by item.
+func Contains(outer, inner map[string]any, shape *Shape) bool {
+	return containsAll(outer, inner, shape, "metadata")
+}
+
+// containsAll compares the fields of two maps; what is named granular is known to be written field by field.
+func containsAll(outer, inner map[string]any, shape *Shape, granular string) bool {
+	for name, v := range inner {
+		if v != nil && !contains(outer[name], v, shape.below(fieldpath.FieldNameElement(name)), name == granular) {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(outer, inner any, shape *Shape, granular bool) bool {
+	switch i := inner.(type) {
+	case map[string]any:
+		o, ok := outer.(map[string]any)
+		return ok && (granular || shape.granular() || len(o) <= len(i)) && containsAll(o, i, shape, "")
+	case []any:
+		o, ok := outer.([]any)
+		if !ok || len(o) != len(i) {
+			return false
+		}
+		for n := range i {
+			if !contains(o[n], i[n], shape.item(), false) {
+				return false
+			}
+		}
+		return true
+	}
+	return Equal(outer, inner)
+}
+
 // integer returns v as an int64; whole floats count, because YAML and JSON decoders disagree about 1.0.
 func integer(v any) (int64, bool) {
 	switch n := v.(type) {

@@ -120,6 +120,15 @@ var clusterManagers = []string{
 // give each of their loops a name with.
 var clusterManagerPrefixes = []string{"gotk-", "cert-manager-"}
 
+// ClusterController reports whether the entry is one of a controller of Kubernetes or Flux. kustomize-controller's
+// updates are none: it applies, and takes over what anybody updated in its name.
+func (m Manager) ClusterController() bool {
+	if m.Name == KustomizeManager && m.Operation == metav1.ManagedFieldsOperationUpdate && m.Subresource == "" {
+		return false
+	}
+	return ClusterController(m.Name)
+}
+
 // ClusterController reports whether a manager is a controller of Kubernetes or Flux, judged by its name. The name is
 // the client's word: use this to leave noise out of a report, never to let a write pass.
 func ClusterController(manager string) bool {

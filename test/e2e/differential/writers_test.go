@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 
 	"gomodules.xyz/jsonpatch/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,7 +61,7 @@ func (w *writer) edit(ctx context.Context) (string, error) {
 	before := live.GetResourceVersion()
 	what, err := w.write(ctx, live)
 	if err != nil {
-		return what, refused(err)
+		return what, refused(ctx, err)
 	}
 	after := &unstructured.Unstructured{}
 	after.SetGroupVersionKind(gvk)
@@ -73,12 +72,13 @@ func (w *writer) edit(ctx context.Context) (string, error) {
 	return what, client.IgnoreNotFound(err)
 }
 
-// refused makes errRefused of what the API server answers to edits that it does not accept.
-func refused(err error) error {
-	if errors.Is(err, errRefused) || apierrors.ReasonForError(err) != "" || reflect.TypeOf(err) == reflect.TypeOf(&apierrors.StatusError{}) {
-		return errRefused
+// refused makes errRefused of the answer to an edit that was not made: the API server refused it, or fell over it (some
+// strategic patches make it panic).
+func refused(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
-	return err
+	return fmt.Errorf("%w: %w", errRefused, err)
 }
 
 // create puts an object in the place of a deleted one, without Flux's labels.
@@ -90,10 +90,7 @@ func (w *writer) create(ctx context.Context) (string, error) {
 	object := &unstructured.Unstructured{Object: content}
 	err := w.client.Create(ctx, object, client.FieldOwner(manager))
 	what := fmt.Sprintf("%s creates it again: %s", manager, how)
-	if err != nil {
-		return what, refused(err)
-	}
-	return what, nil
+	return what, refused(ctx, err)
 }
 
 func (w *writer) write(ctx context.Context, live *unstructured.Unstructured) (string, error) {
