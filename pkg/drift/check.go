@@ -95,13 +95,14 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 			return nil, err
 		}
 	}
-	added, err := p.persisting(ctx, live, outcome)
+	added, err := p.persisting(ctx, want.Unstructured, live, outcome)
 	if err != nil {
 		return nil, explain(want.GroupVersionKind().GroupKind(), err)
 	}
 	found = slices.DeleteFunc(append(found, added...), func(f Finding) bool { return reconcileRequest(f.Path) })
 	found = slices.DeleteFunc(found, func(f Finding) bool {
-		return (len(managers) == 0 || f.Manager == ownership.BeforeFirstApply) && writtenByKubernetes(f.Path)
+		wiped := len(managers) == 0 || f.Manager == ownership.BeforeFirstApply
+		return wiped && f.Kind == Added && writtenByKubernetes(f.Path)
 	})
 	if len(managers) == 0 {
 		for i := range found {
@@ -118,22 +119,27 @@ func reconcileRequest(path fieldpath.Path) bool {
 		strings.HasPrefix(*path[2].FieldName, "reconcile.fluxcd.io/")
 }
 
+// finalizers are those that Kubernetes' own controllers put on objects.
+var finalizers = []string{
+	"kubernetes.io/pvc-protection", "kubernetes.io/pv-protection", "batch.kubernetes.io/job-tracking",
+	"service.kubernetes.io/load-balancer-cleanup", "external-provisioner.volume.kubernetes.io/finalizer",
+}
+
 // writtenByKubernetes reports whether path is an annotation or a finalizer that Kubernetes' own controllers write, such
 // as a Deployment's revision. Usually managedFields tell; where they were wiped, the name has to.
 func writtenByKubernetes(path fieldpath.Path) bool {
 	if len(path) != 3 {
 		return false
 	}
-	var key string
 	switch in := fields.Name(path[:2]); {
 	case in == "metadata.annotations" && path[2].FieldName != nil:
-		key = *path[2].FieldName
+		domain, _, ok := strings.Cut(*path[2].FieldName, "/")
+		return ok && domain != "kubectl.kubernetes.io" &&
+			(strings.HasSuffix(domain, ".kubernetes.io") || strings.HasSuffix(domain, ".k8s.io"))
 	case in == "metadata.finalizers" && path[2].Value != nil:
-		key = fmt.Sprint((*path[2].Value).Unstructured())
+		return slices.Contains(finalizers, fmt.Sprint((*path[2].Value).Unstructured()))
 	}
-	domain, _, ok := strings.Cut(key, "/")
-	return ok && domain != "kubectl.kubernetes.io" &&
-		(domain == "kubernetes.io" || strings.HasSuffix(domain, ".kubernetes.io") || strings.HasSuffix(domain, ".k8s.io"))
+	return false
 }
 
 // reverted are the differences between the live object and what Flux would make of it.
@@ -209,7 +215,7 @@ func visible(live, next *unstructured.Unstructured, shape *fields.Shape, rules [
 
 // persisting are the fields that somebody added and that Flux's next apply leaves in place: they are in its outcome, and
 // would not be, had nobody ever set them.
-func (p predictor) persisting(ctx context.Context, live *unstructured.Unstructured, outcome prediction) ([]Finding, error) {
+func (p predictor) persisting(ctx context.Context, want, live *unstructured.Unstructured, outcome prediction) ([]Finding, error) {
 	foreign, keep := fieldpath.NewSet(), fieldpath.NewSet()
 	for _, m := range outcome.managers {
 		if m.ClusterController() {
@@ -220,7 +226,7 @@ func (p predictor) persisting(ctx context.Context, live *unstructured.Unstructur
 	}
 	declared, _ := ownership.Declared(outcome.applied, ownership.Kustomization)
 	keep = keep.Union(declared)
-	foreign = foreign.Difference(keep)
+	foreign = foreign.Difference(keep.Union(emptyLists(foreign, want)))
 	if foreign.Empty() {
 		return nil, nil
 	}

@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -117,7 +118,18 @@ func compared(object *unstructured.Unstructured) map[string]any {
 			kept[field] = v
 		}
 	}
+	if annotations, ok := kept["annotations"].(map[string]any); ok && object.GetKind() == "HorizontalPodAutoscaler" {
+		kept["annotations"] = withoutStatus(annotations)
+	}
 	out["metadata"] = kept
+	return out
+}
+
+// withoutStatus leaves out the annotations in which version 1 of an autoscaler shows parts of its status.
+func withoutStatus(annotations map[string]any) map[string]any {
+	out := maps.Clone(annotations)
+	delete(out, "autoscaling.alpha.kubernetes.io/conditions")
+	delete(out, "autoscaling.alpha.kubernetes.io/current-metrics")
 	return out
 }
 

@@ -65,7 +65,7 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 	}
 	own, others := ownership.Split(after, p.takeover)
 	declared, _ := ownership.Declared(after, ownership.Kustomization)
-	content := fields.Remove(applied.Object, own.Difference(declared), declared.Union(others))
+	content := fields.Remove(applied.Object, own.Difference(declared.Union(emptyLists(own, desired))), declared.Union(others))
 	if takes {
 		content = strip(content)
 	}
@@ -74,6 +74,19 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 	}
 	next, err := p.completed(ctx, applied, content)
 	return prediction{next: next, managers: managers, applied: after}, err
+}
+
+// emptyLists are the fields of set that git declares as an empty list: Flux's entry does not name them where a schema
+// knows the list, and they stay nevertheless.
+func emptyLists(set *fieldpath.Set, desired *unstructured.Unstructured) *fieldpath.Set {
+	out := fieldpath.NewSet()
+	set.Iterate(func(path fieldpath.Path) {
+		v, _ := fields.Get(desired.Object, path)
+		if list, ok := v.([]any); ok && len(list) == 0 {
+			out.Insert(path.Copy())
+		}
+	})
+	return out
 }
 
 // drifted reports whether Flux sees a difference: of metadata it compares labels and annotations alone.
@@ -140,7 +153,7 @@ func (p predictor) without(ctx context.Context, object *unstructured.Unstructure
 
 // allocated are the fields of a Service that the API server chooses itself where nobody does. It keeps what somebody
 // chose when the choice is withdrawn.
-var allocated = []string{"clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort"}
+var allocated = []string{"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "nodePort", "healthCheckNodePort"}
 
 // unallocated returns the content of a Service without the addresses that live does not have: those that a dry-run
 // chooses are not for use, and the next one chooses again.

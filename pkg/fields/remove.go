@@ -5,8 +5,8 @@ import (
 )
 
 // Remove returns root without the fields in set, and without the lists and maps that became empty by it; root itself
-// is left as it is. A list item or a map is removed whole where set has it as a member and keep holds nothing
-// below it. This is what a server-side apply does to the fields that its manager stops declaring while keep, the
+// is left as it is. A list item is removed whole where set has it as a member and keep holds nothing below it, and a
+// named field where set has it or something below it: what nobody owns, such as defaults, goes with it. This is what a server-side apply does to the fields that its manager stops declaring while keep, the
 // union of the other managers' sets, stays.
 func Remove(root map[string]any, set, keep *fieldpath.Set) map[string]any {
 	out, _ := removeFrom(root, set, keep).(map[string]any)
@@ -63,7 +63,7 @@ func keyed(item any, element fieldpath.PathElement) any {
 func removeElement(v any, element fieldpath.PathElement, set, keep *fieldpath.Set) any {
 	sub := set.WithPrefix(element)
 	kept := keep.WithPrefix(element)
-	if set.Members.Has(element) && !keep.Members.Has(element) && kept.Empty() {
+	if (set.Members.Has(element) || element.FieldName != nil && !sub.Empty()) && !keep.Members.Has(element) && kept.Empty() {
 		return nil
 	}
 	if sub.Empty() {

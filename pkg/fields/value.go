@@ -48,7 +48,9 @@ func selects(element fieldpath.PathElement, item any, index int) bool {
 			return false
 		}
 		for _, key := range *element.Key {
-			if !Equal(m[key.Name], key.Value.Unstructured()) {
+			want := key.Value.Unstructured()
+			// A key that is left out may default to "", as a reference's name does.
+			if got, ok := m[key.Name]; !Equal(got, want) && (ok || want != "") {
 				return false
 			}
 		}

@@ -120,10 +120,10 @@ var clusterManagers = []string{
 // give each of their loops a name with.
 var clusterManagerPrefixes = []string{"gotk-", "cert-manager-"}
 
-// ClusterController reports whether the entry is one of a controller of Kubernetes or Flux. kustomize-controller's
-// updates are none: it applies, and takes over what anybody updated in its name.
+// ClusterController reports whether the entry is one of a controller of Kubernetes or Flux. What kustomize-controller
+// applied, or anybody updated in its name, is none: git alone says whether Flux wants it.
 func (m Manager) ClusterController() bool {
-	if m.Name == KustomizeManager && m.Operation == metav1.ManagedFieldsOperationUpdate && m.Subresource == "" {
+	if m.Name == KustomizeManager && m.Subresource == "" {
 		return false
 	}
 	return ClusterController(m.Name)

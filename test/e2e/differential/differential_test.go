@@ -322,6 +322,11 @@ func (f *fixture) snapshot(ctx context.Context, t *testing.T) map[desired.Key]*u
 func (f *fixture) reset(ctx context.Context, t *testing.T) {
 	t.Helper()
 	admin := f.cluster.Admin()
+	drifted := map[desired.Key]bool{}
+	for _, found := range f.scan(ctx, t).Findings {
+		o := found.Object
+		drifted[desired.Key{Group: o.Group, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}] = true
+	}
 	for key, live := range f.snapshot(ctx, t) {
 		managers, err := ownership.Managers(live)
 		if err != nil {
@@ -330,7 +335,7 @@ func (f *fixture) reset(ctx context.Context, t *testing.T) {
 		foreign := slices.ContainsFunc(managers, func(m ownership.Manager) bool {
 			return !ownership.ClusterController(m.Name)
 		})
-		if !foreign && len(managers) > 0 {
+		if !foreign && len(managers) > 0 && !drifted[key] {
 			continue
 		}
 		if len(live.GetFinalizers()) > 0 {

@@ -500,7 +500,7 @@ func (p *plot) known(f drift.Finding) any {
 }
 
 func allocated(path fieldpath.Path, want, actual any) any {
-	chosen := []string{"clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort"}
+	chosen := []string{"clusterIP", "clusterIPs", "ipFamilies", "nodePort", "healthCheckNodePort"}
 	if last := path[len(path)-1].FieldName; last != nil && slices.Contains(chosen, *last) {
 		return actual
 	}
