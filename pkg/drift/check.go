@@ -3,6 +3,7 @@ package drift
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -94,13 +95,15 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 			return nil, err
 		}
 	}
-	added, err := p.persisting(ctx, live, outcome)
+	added, err := p.persisting(ctx, want.Unstructured, live, outcome)
 	if err != nil {
 		return nil, explain(want.GroupVersionKind().GroupKind(), err)
 	}
-	found = append(found, added...)
+	found = slices.DeleteFunc(append(found, added...), func(f Finding) bool {
+		wiped := len(managers) == 0 || f.Manager == ownership.BeforeFirstApply
+		return wiped && f.Kind == Added && writtenByKubernetes(f.Path)
+	})
 	if len(managers) == 0 {
-		found = slices.DeleteFunc(found, func(f Finding) bool { return writtenByKubernetes(f.Path) })
 		for i := range found {
 			found[i].Manager, found[i].Subresource, found[i].Time = "", "", time.Time{}
 		}
@@ -108,15 +111,27 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	return hold(found, holder), nil
 }
 
-// writtenByKubernetes reports whether path is an annotation that Kubernetes' own controllers write, such as a
-// Deployment's revision. Usually managedFields tell; where they were wiped, the name has to.
+// finalizers are those that Kubernetes' own controllers put on objects.
+var finalizers = []string{
+	"kubernetes.io/pvc-protection", "kubernetes.io/pv-protection", "batch.kubernetes.io/job-tracking",
+	"service.kubernetes.io/load-balancer-cleanup", "external-provisioner.volume.kubernetes.io/finalizer",
+}
+
+// writtenByKubernetes reports whether path is an annotation or a finalizer that Kubernetes' own controllers write, such
+// as a Deployment's revision. Usually managedFields tell; where they were wiped, the name has to.
 func writtenByKubernetes(path fieldpath.Path) bool {
-	if len(path) != 3 || fields.Name(path[:2]) != "metadata.annotations" || path[2].FieldName == nil {
+	if len(path) != 3 {
 		return false
 	}
-	domain, _, ok := strings.Cut(*path[2].FieldName, "/")
-	return ok && domain != "kubectl.kubernetes.io" &&
-		(strings.HasSuffix(domain, ".kubernetes.io") || strings.HasSuffix(domain, ".k8s.io"))
+	switch in := fields.Name(path[:2]); {
+	case in == "metadata.annotations" && path[2].FieldName != nil:
+		domain, _, ok := strings.Cut(*path[2].FieldName, "/")
+		return ok && domain != "kubectl.kubernetes.io" &&
+			(strings.HasSuffix(domain, ".kubernetes.io") || strings.HasSuffix(domain, ".k8s.io"))
+	case in == "metadata.finalizers" && path[2].Value != nil:
+		return slices.Contains(finalizers, fmt.Sprint((*path[2].Value).Unstructured()))
+	}
+	return false
 }
 
 // reverted are the differences between the live object and what Flux would make of it.
@@ -128,7 +143,7 @@ func reverted(want, live *unstructured.Unstructured, outcome prediction, policy 
 	}
 	found := changed(live, outcome.next, outcome.managers, shape)
 	for i := range found {
-		if !seen.Has(found[i].Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
+		if outcome.unseen || !seen.Has(found[i].Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
 			found[i].Verdict = Persists
 		}
 	}
@@ -190,11 +205,12 @@ func visible(live, next *unstructured.Unstructured, shape *fields.Shape, rules [
 	return seen, nil
 }
 
-// persisting are the fields that somebody added and that Flux's next apply leaves in place.
-func (p predictor) persisting(ctx context.Context, live *unstructured.Unstructured, outcome prediction) ([]Finding, error) {
+// persisting are the fields that somebody added and that Flux's next apply leaves in place: they are in its outcome, and
+// would not be, had nobody ever set them.
+func (p predictor) persisting(ctx context.Context, want, live *unstructured.Unstructured, outcome prediction) ([]Finding, error) {
 	foreign, keep := fieldpath.NewSet(), fieldpath.NewSet()
 	for _, m := range outcome.managers {
-		if ownership.ClusterController(m.Name) {
+		if m.ClusterController() {
 			keep = keep.Union(m.Fields)
 		} else {
 			foreign = foreign.Union(m.Fields)
@@ -202,25 +218,24 @@ func (p predictor) persisting(ctx context.Context, live *unstructured.Unstructur
 	}
 	declared, _ := ownership.Declared(outcome.applied, ownership.Kustomization)
 	keep = keep.Union(declared)
-	foreign = speaking(foreign.Union(secretData(live)).Difference(keep), live)
+	mine := keep.Union(emptyLists(foreign, want))
+	foreign = speaking(foreign.Union(secretData(live)).Difference(mine), live)
 	if foreign.Empty() {
 		return nil, nil
 	}
-	bare, err := p.without(ctx, live, foreign, keep)
+	bare, err := p.without(ctx, outcome.next, foreign, keep)
 	if err != nil {
 		return nil, err
 	}
-	shape := outcome.shape()
 	var found []Finding
-	for _, change := range diff(live, bare, shape) {
-		// What Flux changes is a finding already, with the other verdict.
-		if v, ok := fields.Get(outcome.next.Object, change.Path); !ok || !fields.Equal(v, change.Before) {
-			continue
+	for _, change := range diff(outcome.next, bare, outcome.shape()) {
+		for _, path := range untouched(live.Object, change.Path, change.Before) {
+			value, _ := fields.Get(live.Object, path)
+			f := newFinding(live, path, value, nil)
+			f.attribute(outcome.managers)
+			f.Verdict = Persists
+			found = append(found, f)
 		}
-		f := newFinding(live, change.Path, change.Before, nil)
-		f.attribute(outcome.managers)
-		f.Verdict = Persists
-		found = append(found, f)
 	}
 	return found, nil
 }
@@ -246,6 +261,25 @@ func speaking(set *fieldpath.Set, live *unstructured.Unstructured) *fieldpath.Se
 			out.Insert(path)
 		}
 	})
+	return out
+}
+
+// untouched are the paths, at or below path, where live already has what is there in value. The others are findings
+// already, with the other verdict.
+func untouched(live any, path fieldpath.Path, value any) []fieldpath.Path {
+	was, ok := fields.Get(live, path)
+	if !ok {
+		return nil
+	}
+	if fields.Equal(was, value) {
+		return []fieldpath.Path{path}
+	}
+	inner, _ := value.(map[string]any)
+	var out []fieldpath.Path
+	for _, name := range slices.Sorted(maps.Keys(inner)) {
+		below := append(path.Copy(), fieldpath.FieldNameElement(name))
+		out = append(out, untouched(live, below, inner[name])...)
+	}
 	return out
 }
 

@@ -129,7 +129,7 @@ func compared(object *unstructured.Unstructured) map[string]any {
 		}
 	}
 	if annotations, ok := kept["annotations"].(map[string]any); ok {
-		if left := withoutRequests(annotations); len(left) > 0 {
+		if left := spoken(object, annotations); len(left) > 0 {
 			kept["annotations"] = left
 		} else {
 			delete(kept, "annotations")
@@ -139,12 +139,18 @@ func compared(object *unstructured.Unstructured) map[string]any {
 	return out
 }
 
-func withoutRequests(annotations map[string]any) map[string]any {
+// spoken leaves out the annotations with which people ask Flux to reconcile, and those in which version 1 of an
+// autoscaler shows parts of its status.
+func spoken(object *unstructured.Unstructured, annotations map[string]any) map[string]any {
 	out := make(map[string]any, len(annotations))
 	for k, v := range annotations {
 		if !strings.HasPrefix(k, requests) {
 			out[k] = v
 		}
+	}
+	if object.GetKind() == "HorizontalPodAutoscaler" {
+		delete(out, "autoscaling.alpha.kubernetes.io/conditions")
+		delete(out, "autoscaling.alpha.kubernetes.io/current-metrics")
 	}
 	return out
 }

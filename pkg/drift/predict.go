@@ -2,8 +2,11 @@ package drift
 
 import (
 	"context"
+	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -31,6 +34,8 @@ type prediction struct {
 	// applied are the managers right after Flux's apply, before it loses what it took over; Flux's entry among them
 	// declares exactly what git does.
 	applied []ownership.Manager
+	// unseen says that Flux does not look at the differences between the live object and next, so it applies nothing.
+	unseen bool
 }
 
 // next predicts what Flux's next apply leaves of live, and the one after that where the first only makes the API
@@ -55,22 +60,45 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 		managers = after
 	}
 	takes := p.takesOver(live)
-	if !takes && fields.Equal(compared(live), compared(applied)) {
-		return prediction{next: live, managers: managers, applied: after}, nil
+	if !takes && !drifted(live, applied) {
+		return prediction{next: applied, managers: managers, applied: after, unseen: true}, nil
 	}
 	own, others := ownership.Split(after, p.takeover)
 	declared, _ := ownership.Declared(after, ownership.Kustomization)
-	content := fields.Remove(applied.Object, own.Difference(declared), declared.Union(others))
+	content := fields.Remove(applied.Object, own.Difference(declared.Union(emptyLists(own, desired))), declared.Union(others))
 	if takes {
-		for _, key := range ownership.StrippedAnnotations() {
-			unstructured.RemoveNestedField(content, "metadata", "annotations", key)
-		}
-		for _, key := range ownership.StrippedLabels() {
-			unstructured.RemoveNestedField(content, "metadata", "labels", key)
-		}
+		content = strip(content)
+	}
+	if isService(live) {
+		content = unallocated(content, live)
 	}
 	next, err := p.completed(ctx, applied, content)
 	return prediction{next: next, managers: managers, applied: after}, err
+}
+
+// emptyLists are the fields of set that git declares as an empty list: Flux's entry does not name them where a schema
+// knows the list, and they stay nevertheless.
+func emptyLists(set *fieldpath.Set, desired *unstructured.Unstructured) *fieldpath.Set {
+	out := fieldpath.NewSet()
+	set.Iterate(func(path fieldpath.Path) {
+		v, _ := fields.Get(desired.Object, path)
+		if list, ok := v.([]any); ok && len(list) == 0 {
+			out.Insert(path.Copy())
+		}
+	})
+	return out
+}
+
+// drifted reports whether Flux sees a difference: of metadata it compares labels and annotations alone.
+// Source: fluxcd/pkg/ssa, ResourceManager.hasDrifted.
+func drifted(live, applied *unstructured.Unstructured) bool {
+	sides := [2]map[string]any{compared(live), compared(applied)}
+	for _, side := range sides {
+		metadata, _ := side["metadata"].(map[string]any)
+		delete(metadata, "finalizers")
+		delete(metadata, "ownerReferences")
+	}
+	return !fields.Equal(sides[0], sides[1])
 }
 
 // takesOver reports whether Flux rewrites the object's managedFields or strips metadata before it applies.
@@ -85,15 +113,62 @@ func (p predictor) takesOver(live *unstructured.Unstructured) bool {
 	return err != nil || len(patches) > 0
 }
 
+// strip returns content without the metadata that kustomize-controller removes.
+func strip(content map[string]any) map[string]any {
+	for field, keys := range map[string][]string{"annotations": ownership.StrippedAnnotations(), "labels": ownership.StrippedLabels()} {
+		for _, key := range keys {
+			if _, ok, _ := unstructured.NestedFieldNoCopy(content, "metadata", field, key); ok {
+				content, _ = fields.With(content, fieldpath.MakePathOrDie("metadata", field, key), nil).(map[string]any)
+			}
+		}
+	}
+	return content
+}
+
 // stripped reports whether the object carries metadata that kustomize-controller removes.
 func stripped(live *unstructured.Unstructured) bool {
 	return len(ssa.PatchRemoveAnnotations(live, ownership.StrippedAnnotations())) > 0 ||
 		len(ssa.PatchRemoveLabels(live, ownership.StrippedLabels())) > 0
 }
 
-// without returns the live object as it would be had nobody ever set the fields in set, defaults filled in again.
-func (p predictor) without(ctx context.Context, live *unstructured.Unstructured, set, keep *fieldpath.Set) (*unstructured.Unstructured, error) {
-	return p.completed(ctx, live, fields.Remove(live.Object, set, keep))
+// without returns the object as it would be had nobody ever set the fields in set, defaults filled in again where the
+// API server accepts such an object.
+func (p predictor) without(ctx context.Context, object *unstructured.Unstructured, set, keep *fieldpath.Set) (*unstructured.Unstructured, error) {
+	content := fields.Remove(object.Object, set, keep)
+	out, err := p.completed(ctx, object, content)
+	if apierrors.IsInvalid(err) {
+		out, err = &unstructured.Unstructured{Object: content}, nil
+	}
+	if err != nil || !isService(object) {
+		return out, err
+	}
+	sticky := fieldpath.NewSet()
+	set.Iterate(func(path fieldpath.Path) {
+		if last := path[len(path)-1].FieldName; last != nil && slices.Contains(allocated, *last) {
+			sticky.Insert(path.Copy())
+		}
+	})
+	return &unstructured.Unstructured{Object: fields.Remove(out.Object, sticky, keep)}, nil
+}
+
+// allocated are the fields of a Service that the API server chooses itself where nobody does. It keeps what somebody
+// chose when the choice is withdrawn.
+var allocated = []string{"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "nodePort", "healthCheckNodePort"}
+
+// unallocated returns the content of a Service without the addresses that live does not have: those that a dry-run
+// chooses are not for use, and the next one chooses again.
+func unallocated(content map[string]any, live *unstructured.Unstructured) map[string]any {
+	for _, field := range []string{"clusterIP", "clusterIPs"} {
+		path := fieldpath.MakePathOrDie("spec", field)
+		if _, ok := fields.Get(live.Object, path); !ok {
+			content, _ = fields.With(content, path, nil).(map[string]any)
+		}
+	}
+	return content
+}
+
+func isService(object *unstructured.Unstructured) bool {
+	return object.GroupVersionKind().GroupKind() == schema.GroupKind{Kind: "Service"}
 }
 
 // completed returns content as the API server would store it in place of from: removed fields that have defaults

@@ -15,7 +15,7 @@ import (
 // from holds anything beyond it. False proves nothing: quantities may be written differently, lists completed.
 func Settled(desired, live *unstructured.Unstructured, managers []ownership.Manager, takeover []ssa.FieldManager) bool {
 	declared, ok := ownership.Declared(managers, ownership.Kustomization)
-	if !ok || !contains(live.Object, desired.Object) {
+	if !ok || !fields.Contains(live.Object, desired.Object, ownership.Shape(managers)) {
 		return false
 	}
 	if len(takeover) > 0 && stripped(live) {
@@ -40,32 +40,3 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 }
 
 func within(set, declared *fieldpath.Set) bool { return set.Difference(declared).Empty() }
-
-// contains reports whether live has every value of desired. Maps of live may hold more; lists must match item by item.
-func contains(live, desired any) bool {
-	switch d := desired.(type) {
-	case map[string]any:
-		l, ok := live.(map[string]any)
-		if !ok {
-			return false
-		}
-		for k, v := range d {
-			if v != nil && !contains(l[k], v) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		l, ok := live.([]any)
-		if !ok || len(l) != len(d) {
-			return false
-		}
-		for i := range d {
-			if !contains(l[i], d[i]) {
-				return false
-			}
-		}
-		return true
-	}
-	return fields.Equal(live, desired)
-}

@@ -34,7 +34,8 @@ func TestListsAreReadFromItemsThatNobodyHoldsWhole(t *testing.T) {
 	if len(changes) != 3 {
 		t.Errorf("%d changes, want one for each item: %v", len(changes), changes)
 	}
-	left := fields.Remove(list(":1"), inside, fieldpath.NewSet())
+	left := fields.Remove(list(":1"), inside,
+		set(t, `{"f:containers":{"k:{\"name\":\"a\"}":{".":{}},"k:{\"name\":\"b\"}":{".":{}},"k:{\"name\":\"c\"}":{".":{}}}}`))
 	containers, _ := left["containers"].([]any)
 	if len(containers) != 3 {
 		t.Fatalf("left are %v", left)

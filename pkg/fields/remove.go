@@ -5,8 +5,8 @@ import (
 )
 
 // Remove returns root without the fields in set, and without the lists and maps that became empty by it; root itself
-// is left as it is. A list item or a map is removed whole where set has it as a member and keep holds nothing
-// below it. This is what a server-side apply does to the fields that its manager stops declaring while keep, the
+// is left as it is. A list item is removed whole where set has it as a member and keep holds nothing below it, and a
+// named field where set has it or something below it: what nobody owns, such as defaults, goes with it. This is what a server-side apply does to the fields that its manager stops declaring while keep, the
 // union of the other managers' sets, stays.
 func Remove(root map[string]any, set, keep *fieldpath.Set) map[string]any {
 	out, _ := removeFrom(root, set, keep).(map[string]any)
@@ -38,7 +38,7 @@ func removeFrom(parent any, set, keep *fieldpath.Set) any {
 				continue
 			}
 			if left := removeElement(item, element, set, keep); left != nil {
-				out = append(out, left)
+				out = append(out, keyed(left, element))
 			}
 		}
 		if len(out) == 0 && len(p) > 0 {
@@ -49,16 +49,39 @@ func removeFrom(parent any, set, keep *fieldpath.Set) any {
 	return parent
 }
 
+// keyed returns a list item with the key fields by which element selects it: what is left of an item keeps them.
+func keyed(item any, element fieldpath.PathElement) any {
+	if element.Key == nil {
+		return item
+	}
+	for _, key := range *element.Key {
+		item = withField(item, key.Name, nil, key.Value.Unstructured())
+	}
+	return item
+}
+
 func removeElement(v any, element fieldpath.PathElement, set, keep *fieldpath.Set) any {
 	sub := set.WithPrefix(element)
 	kept := keep.WithPrefix(element)
-	if set.Members.Has(element) && !keep.Members.Has(element) && kept.Empty() {
+	if (set.Members.Has(element) || element.FieldName != nil && !sub.Empty()) && !keep.Members.Has(element) && kept.Empty() {
 		return nil
 	}
 	if sub.Empty() {
 		return v
 	}
-	return removeFrom(v, sub, kept)
+	left := removeFrom(v, sub, kept)
+	if left == nil && keep.Members.Has(element) {
+		return empty(v)
+	}
+	return left
+}
+
+// empty returns the empty list or map that v becomes when all its fields are removed and it stays itself.
+func empty(v any) any {
+	if _, ok := v.([]any); ok {
+		return []any{}
+	}
+	return map[string]any{}
 }
 
 // elementOf finds the element of set that selects this list item.

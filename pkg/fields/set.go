@@ -17,10 +17,8 @@ func With(root any, path fieldpath.Path, value any) any {
 	list, _ := root.([]any)
 	item, at := child(list, element)
 	next := With(item, rest, value)
-	if value != nil && element.Key != nil {
-		for _, key := range *element.Key {
-			next = withField(next, key.Name, nil, key.Value.Unstructured())
-		}
+	if value != nil {
+		next = keyed(next, element)
 	}
 	out := make([]any, 0, len(list)+1)
 	for i, old := range list {

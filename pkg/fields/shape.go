@@ -100,6 +100,19 @@ func elementKind(element fieldpath.PathElement) (listKind, []string) {
 	return atomicList, nil
 }
 
+// granular reports whether some manager owns single fields of the map here.
+func (s *Shape) granular() bool {
+	if s == nil {
+		return false
+	}
+	for _, set := range s.sets {
+		if !set.Empty() {
+			return true
+		}
+	}
+	return false
+}
+
 // atomicMap reports whether a map here is known to be written as a whole: some manager owns it as a leaf and
 // no manager owns anything inside it.
 func (s *Shape) atomicMap(parent *Shape, element fieldpath.PathElement) bool {

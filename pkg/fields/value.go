@@ -48,7 +48,9 @@ func selects(element fieldpath.PathElement, item any, index int) bool {
 			return false
 		}
 		for _, key := range *element.Key {
-			if !Equal(m[key.Name], key.Value.Unstructured()) {
+			want := key.Value.Unstructured()
+			// A key that is left out may default to "", as a reference's name does.
+			if got, ok := m[key.Name]; !Equal(got, want) && (ok || want != "") {
 				return false
 			}
 		}
@@ -114,6 +116,43 @@ func equalNumbers(a, b any) bool {
 	af, aok := float(a)
 	bf, bok := float(b)
 	return aok && bok && af == bf
+}
+
+// Contains reports whether the object outer has every value of the object inner, null excepted. Maps of outer may hold
+// more where shape knows that they are written field by field, as the object itself and its metadata are; lists must
+// match item by item.
+func Contains(outer, inner map[string]any, shape *Shape) bool {
+	return containsAll(outer, inner, shape, "metadata")
+}
+
+// containsAll compares the fields of two maps; what is named granular is known to be written field by field.
+func containsAll(outer, inner map[string]any, shape *Shape, granular string) bool {
+	for name, v := range inner {
+		if v != nil && !contains(outer[name], v, shape.below(fieldpath.FieldNameElement(name)), name == granular) {
+			return false
+		}
+	}
+	return true
+}
+
+func contains(outer, inner any, shape *Shape, granular bool) bool {
+	switch i := inner.(type) {
+	case map[string]any:
+		o, ok := outer.(map[string]any)
+		return ok && (granular || shape.granular() || len(o) <= len(i)) && containsAll(o, i, shape, "")
+	case []any:
+		o, ok := outer.([]any)
+		if !ok || len(o) != len(i) {
+			return false
+		}
+		for n := range i {
+			if !contains(o[n], i[n], shape.item(), false) {
+				return false
+			}
+		}
+		return true
+	}
+	return Equal(outer, inner)
 }
 
 // integer returns v as an int64; whole floats count, because YAML and JSON decoders disagree about 1.0.

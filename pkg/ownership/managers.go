@@ -111,6 +111,7 @@ func Holds(set *fieldpath.Set, path fieldpath.Path) bool {
 // clusterManagers write fields that belong to nobody's desired state: defaults, revisions, allocations, finalizers.
 var clusterManagers = []string{
 	"kube-controller-manager", "kube-scheduler", "kube-apiserver", "kubelet", "cloud-controller-manager",
+	"clusterrole-aggregation-controller", // fills in the rules of ClusterRoles with an aggregationRule
 	"cainjector", "gitops-drift",
 	KustomizeManager, HelmManager, "source-controller", "image-automation-controller",
 }
@@ -118,6 +119,15 @@ var clusterManagers = []string{
 // clusterManagerPrefixes are those of the managers that Flux's (status and finalizers) and cert-manager's controllers
 // give each of their loops a name with.
 var clusterManagerPrefixes = []string{"gotk-", "cert-manager-"}
+
+// ClusterController reports whether the entry is one of a controller of Kubernetes or Flux. What kustomize-controller
+// applied, or anybody updated in its name, is none: git alone says whether Flux wants it.
+func (m Manager) ClusterController() bool {
+	if m.Name == KustomizeManager && m.Subresource == "" {
+		return false
+	}
+	return ClusterController(m.Name)
+}
 
 // ClusterController reports whether a manager is a controller of Kubernetes or Flux, judged by its name. The name is
 // the client's word: use this to leave noise out of a report, never to let a write pass.

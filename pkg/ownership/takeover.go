@@ -9,6 +9,10 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
+// BeforeFirstApply is the manager to which the API server gives all fields of an object without managedFields at the
+// next apply.
+const BeforeFirstApply = "before-first-apply"
+
 // Takeover lists the managers whose fields kustomize-controller makes its own before it applies, so that what they
 // added and git does not declare is removed. Extra are the controller's --override-manager values.
 // Source: kustomize-controller 1.9, KustomizationReconciler.apply.
@@ -16,7 +20,7 @@ func Takeover(extra []string) []ssa.FieldManager {
 	managers := []ssa.FieldManager{
 		{Name: "kubectl", OperationType: metav1.ManagedFieldsOperationApply},
 		{Name: "kubectl", OperationType: metav1.ManagedFieldsOperationUpdate},
-		{Name: "before-first-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
+		{Name: BeforeFirstApply, OperationType: metav1.ManagedFieldsOperationUpdate},
 		{Name: KustomizeManager, OperationType: metav1.ManagedFieldsOperationUpdate},
 	}
 	for _, name := range extra {

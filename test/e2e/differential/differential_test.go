@@ -24,12 +24,13 @@ import (
 	"github.com/gitops-drift/gitops-drift/test/harness"
 )
 
-var shop = client.ObjectKey{Namespace: harness.FluxNamespace, Name: "shop"}
-
 func TestPredictionEqualsWhatFluxDoes(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	f := start(ctx, t)
+	f.kubectl(ctx, t, "", "create", "namespace", "shop")
+	f.install(ctx, t, "testdata/crd.yaml")
+	f.deploy(ctx, t, "shop", map[string]string{"app.yaml": read(t, "testdata/app.yaml")})
 	if n := len(f.scan(ctx, t).Findings); n > 0 {
 		t.Fatalf("%d findings right after Flux applied", n)
 	}
@@ -160,6 +161,8 @@ func shapeOf(t *testing.T, objects ...*unstructured.Unstructured) *fields.Shape 
 
 type fixture struct {
 	cluster *harness.Cluster
+	// owner is the Kustomization under test.
+	owner   client.ObjectKey
 	scanner *drift.Scanner
 	keys    map[desired.Key]*unstructured.Unstructured
 }
@@ -175,7 +178,7 @@ func start(ctx context.Context, t *testing.T) *fixture {
 			t.Error(err)
 		}
 	})
-	f := &fixture{
+	return &fixture{
 		cluster: cluster,
 		scanner: &drift.Scanner{
 			Client:      cluster.Admin(),
@@ -184,26 +187,34 @@ func start(ctx context.Context, t *testing.T) *fixture {
 		},
 		keys: map[desired.Key]*unstructured.Unstructured{},
 	}
-	f.kubectl(ctx, t, "", "create", "namespace", "shop")
-	f.kubectl(ctx, t, "", "apply", "-f", "testdata/crd.yaml")
-	f.kubectl(ctx, t, "", "wait", "--for=condition=Established", "crd/widgets.example.com")
+}
+
+// install applies the CRDs in file and waits until the API server serves them.
+func (f *fixture) install(ctx context.Context, t *testing.T, file string) {
+	t.Helper()
+	f.kubectl(ctx, t, "", "apply", "-f", file)
+	f.kubectl(ctx, t, "", "wait", "--for=condition=Established", "-f", file)
+}
+
+// deploy makes Flux apply files, by their names, as a Kustomization of this name.
+func (f *fixture) deploy(ctx context.Context, t *testing.T, name string, files map[string]string) {
+	t.Helper()
 	from := t.TempDir()
-	manifest, err := os.ReadFile("testdata/app.yaml")
+	for file, manifest := range files {
+		if err := os.WriteFile(filepath.Join(from, file), []byte(manifest), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	repo, err := f.cluster.NewRepo(ctx, from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(from, "app.yaml"), manifest, 0o600); err != nil {
+	if _, err := f.cluster.Publish(ctx, harness.Publication{Dir: repo.Dir}); err != nil {
 		t.Fatal(err)
 	}
-	repo, err := cluster.NewRepo(ctx, from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := cluster.Publish(ctx, harness.Publication{Dir: repo.Dir}); err != nil {
-		t.Fatal(err)
-	}
+	f.owner = client.ObjectKey{Namespace: harness.FluxNamespace, Name: name}
 	kustomization := &kustomizev1.Kustomization{
-		ObjectMeta: metav1.ObjectMeta{Namespace: shop.Namespace, Name: shop.Name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: f.owner.Namespace, Name: f.owner.Name},
 		Spec: kustomizev1.KustomizationSpec{
 			Interval:  metav1.Duration{Duration: time.Hour},
 			Path:      "./",
@@ -211,11 +222,11 @@ func start(ctx context.Context, t *testing.T) *fixture {
 			SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "flux-system"},
 		},
 	}
-	if err := cluster.Admin().Create(ctx, kustomization); err != nil {
+	if err := f.cluster.Admin().Create(ctx, kustomization); err != nil {
 		t.Fatal(err)
 	}
 	f.reconcile(ctx, t)
-	if err := cluster.Admin().Get(ctx, shop, kustomization); err != nil {
+	if err := f.cluster.Admin().Get(ctx, f.owner, kustomization); err != nil {
 		t.Fatal(err)
 	}
 	state, err := f.scanner.Builder.Build(ctx, kustomization)
@@ -225,7 +236,15 @@ func start(ctx context.Context, t *testing.T) *fixture {
 	for _, object := range state.Objects {
 		f.keys[desired.KeyOf(object.Unstructured)] = object.Unstructured
 	}
-	return f
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
 
 func (f *fixture) kubectl(ctx context.Context, t *testing.T, stdin string, args ...string) {
@@ -259,14 +278,14 @@ func (f *fixture) make(ctx context.Context, t *testing.T, e edit) {
 
 func (f *fixture) reconcile(ctx context.Context, t *testing.T) {
 	t.Helper()
-	if _, err := f.cluster.Reconcile(ctx, shop); err != nil {
+	if _, err := f.cluster.Reconcile(ctx, f.owner); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (f *fixture) scan(ctx context.Context, t *testing.T) drift.OwnerResult {
 	t.Helper()
-	result, err := f.scanner.Scan(ctx, drift.Selection{Owner: ownership.Owner{Kind: ownership.Kustomization, Namespace: shop.Namespace, Name: shop.Name}})
+	result, err := f.scanner.Scan(ctx, drift.Selection{Owner: ownership.Owner{Kind: ownership.Kustomization, Namespace: f.owner.Namespace, Name: f.owner.Name}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,6 +322,11 @@ func (f *fixture) snapshot(ctx context.Context, t *testing.T) map[desired.Key]*u
 func (f *fixture) reset(ctx context.Context, t *testing.T) {
 	t.Helper()
 	admin := f.cluster.Admin()
+	drifted := map[desired.Key]bool{}
+	for _, found := range f.scan(ctx, t).Findings {
+		o := found.Object
+		drifted[desired.Key{Group: o.Group, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}] = true
+	}
 	for key, live := range f.snapshot(ctx, t) {
 		managers, err := ownership.Managers(live)
 		if err != nil {
@@ -311,7 +335,7 @@ func (f *fixture) reset(ctx context.Context, t *testing.T) {
 		foreign := slices.ContainsFunc(managers, func(m ownership.Manager) bool {
 			return !ownership.ClusterController(m.Name)
 		})
-		if !foreign && len(managers) > 0 {
+		if !foreign && len(managers) > 0 && !drifted[key] {
 			continue
 		}
 		if len(live.GetFinalizers()) > 0 {

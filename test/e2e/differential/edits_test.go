@@ -40,6 +40,20 @@ spec:
         - {name: api, image: "registry.example.com/api:2.0"}
 `
 
+const narrowed = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop}
+spec: {podSelector: {matchLabels: {app: api}}}
+`
+
+const shaped = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: shop}
+data: {shape: round}
+`
+
 const sameValues = `
 apiVersion: v1
 kind: ConfigMap
@@ -149,6 +163,28 @@ var edits = []edit{
 	{name: "custom resource: keyed item added", run: patch("widget/main", "json",
 		`[{"op":"add","path":"/spec/parts/-","value":{"name":"screw","material":"brass"}}]`)},
 	{name: "custom resource: keyed item removed", run: patch("widget/main", "json", `[{"op":"remove","path":"/spec/parts/0"}]`)},
+	{name: "all keys of a map replaced by a manager that Flux leaves alone", run: patch("configmap/settings", "json",
+		`[{"op":"replace","path":"/data","value":{"shape":"round"}}]`, byHand), persists: true},
+	{name: "a field added in Flux's name and by a manager that Flux leaves alone", run: [][]string{
+		{"patch", "configmap/settings", "-n", "shop", "--type", "merge", "-p", `{"data":{"shape":"round"}}`, "--field-manager=kustomize-controller"},
+		{"apply", "--server-side", "--field-manager=pipeline", "-f", "-"}}, stdin: shaped, persists: true},
+	{name: "an empty atomic map filled by another applier", run: kubectl("apply", "--server-side", "--force-conflicts",
+		"--field-manager=pipeline", "-f", "-"), stdin: narrowed},
+	{name: "the only container renamed by a manager that Flux leaves alone", run: patch("deployment/worker", "json",
+		`[{"op":"replace","path":"/spec/template/spec/containers/0/name","value":"renamed"}]`, byHand), persists: true},
+	{name: "a declared finalizer removed", run: patch("configmap/guarded", "merge", `{"metadata":{"finalizers":null}}`, byHand), persists: true},
+	{name: "a declared finalizer removed with a declared value", run: patch("configmap/guarded", "merge",
+		`{"metadata":{"finalizers":null},"data":{"level":"trace"}}`, byHand)},
+	{name: "the only annotation, and Flux strips it", run: kubectl("annotate", "service/api", "-n", "shop", "fluxcd.io/sync-checksum=1", byHand)},
+	// The API server keeps an allocated value that nobody asks for any more.
+	{name: "an allocated port chosen", run: patch("service/door", "json", `[{"op":"replace","path":"/spec/ports/0/nodePort","value":30999}]`), persists: true},
+	{name: "an undeclared structure with defaults changed", run: patch("statefulset/store", "strategic",
+		`{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}`)},
+	{name: "autoscaler behaviour added", run: patch("hpa/worker", "merge", `{"spec":{"behavior":{"scaleUp":{"selectPolicy":"Min"}}}}`)},
+	{name: "custom resource: a map that git has empty filled", run: patch("widget/open", "merge", `{"spec":{"free":{"a":"b"}}}`)},
+	{name: "custom resource: deleted and created again, with an empty list", run: [][]string{
+		{"delete", "widget/open", "-n", "shop"}, {"create", "-f", "-"}},
+		stdin: `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"open","namespace":"shop"},"spec":{"parts":[],"size":1}}`},
 	{name: "takeover switched off on the object", run: [][]string{
 		{"annotate", "deployment/api", "-n", "shop", "kustomize.toolkit.fluxcd.io/ssa=Merge"},
 		{"patch", "deployment/api", "-n", "shop", "--type", "strategic", "-p", debugEnv}}, persists: true},
