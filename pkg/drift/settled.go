@@ -15,7 +15,7 @@ import (
 // from holds anything beyond it. False proves nothing: quantities may be written differently, lists completed.
 func Settled(desired, live *unstructured.Unstructured, managers []ownership.Manager, takeover []ssa.FieldManager) bool {
 	declared, ok := ownership.Declared(managers, ownership.Kustomization)
-	if !ok || !contains(live.Object, desired.Object) {
+	if !ok || !contains(compared(live), compared(desired)) {
 		return false
 	}
 	if len(takeover) > 0 && stripped(live) {
@@ -24,8 +24,7 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 	stale := false
 	declared.Iterate(func(path fieldpath.Path) { // Not All: leaving a range over it early panics.
 		if !stale {
-			_, ok := fields.Get(desired.Object, path)
-			stale = !ok
+			stale = !names(desired.Object, path)
 		}
 	})
 	if stale {
@@ -41,6 +40,24 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 
 func within(set, declared *fieldpath.Set) bool { return set.Difference(declared).Empty() }
 
+// names reports whether desired has the field, be it as null: in schemaless parts null is a value that Flux declares.
+func names(desired any, path fieldpath.Path) bool {
+	if _, ok := fields.Get(desired, path); ok {
+		return true
+	}
+	last := path[len(path)-1].FieldName
+	parent, ok := fields.Get(desired, path[:len(path)-1])
+	if !ok || last == nil {
+		return false
+	}
+	content, ok := parent.(map[string]any)
+	if !ok {
+		return false
+	}
+	_, ok = content[*last]
+	return ok
+}
+
 // contains reports whether live has every value of desired. Maps of live may hold more; lists must match item by item.
 func contains(live, desired any) bool {
 	switch d := desired.(type) {
@@ -50,7 +67,7 @@ func contains(live, desired any) bool {
 			return false
 		}
 		for k, v := range d {
-			if v != nil && !contains(l[k], v) {
+			if !contains(l[k], v) { // also null, which removes what others set
 				return false
 			}
 		}

@@ -58,6 +58,33 @@ func TestSettled(t *testing.T) {
 	}
 }
 
+func TestSettledTakesNullAsAValue(t *testing.T) {
+	want := settings(map[string]any{"a": "1", "b": nil})
+	for _, test := range []struct {
+		name string
+		b    any
+		set  string
+		want bool
+	}{
+		{"kept as null", nil, `{"f:data":{"f:a":{},"f:b":{}}}`, true},
+		{"left out by the schema", nil, `{"f:data":{"f:a":{}}}`, true},
+		{"set by an operator", "2", `{"f:data":{"f:a":{}}}`, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			live := settings(map[string]any{"a": "1", "b": test.b},
+				entry("kustomize-controller", metav1.ManagedFieldsOperationApply, test.set),
+				entry("operator", metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:b":{}}}`))
+			managers, err := ownership.Managers(live)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := Settled(want, live, managers, ownership.Takeover(nil)); got != test.want {
+				t.Errorf("settled is %t", got)
+			}
+		})
+	}
+}
+
 func TestAFingerprintLastsWhileNothingThatFluxLooksAtChanges(t *testing.T) {
 	base := func() *unstructured.Unstructured {
 		return settings(map[string]any{"a": "1"}, entry("kustomize-controller", metav1.ManagedFieldsOperationApply, `{"f:data":{"f:a":{}}}`))
