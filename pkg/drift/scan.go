@@ -82,17 +82,19 @@ type Scanner struct {
 
 // Scan compares everything selected with the cluster. What went wrong with one owner or object is in the result and
 // does not keep the others from being checked; an error means that nothing could be checked at all.
-func (s *Scanner) Scan(ctx context.Context, selection Selection) (*Result, error) {
+func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result, err error) {
 	list, err := s.kustomizations(ctx, selection)
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{}
+	builder, done := s.Builder.Sharing()
+	defer func() { err = errors.Join(err, done()) }()
+	result = &Result{}
 	live := &liveObjects{client: s.Client}
 	for i := range list {
 		ks := &list[i]
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
-		result.Owners = append(result.Owners, s.owner(ctx, ks, owner, live, selection))
+		result.Owners = append(result.Owners, s.owner(ctx, builder, ks, owner, live, selection))
 	}
 	sort.Slice(result.Owners, func(i, j int) bool {
 		return result.Owners[i].Owner.String() < result.Owners[j].Owner.String()
@@ -128,7 +130,7 @@ func (s *Scanner) kustomizations(ctx context.Context, selection Selection) ([]ku
 	return list.Items, nil
 }
 
-func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection) OwnerResult {
+func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection) OwnerResult {
 	out := OwnerResult{
 		Owner:     owner,
 		Revision:  ks.Status.LastAppliedRevision,
@@ -141,7 +143,7 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 			out.Failure = s.failure(ctx, ks, ready)
 		}
 	}
-	state, err := s.Builder.Build(ctx, ks)
+	state, err := builder.Build(ctx, ks)
 	if err != nil {
 		out.Err = advise(err, out)
 		return out
