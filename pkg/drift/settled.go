@@ -1,8 +1,11 @@
 package drift
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
 
 	"github.com/fluxcd/pkg/ssa"
 
@@ -24,7 +27,7 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 	stale := false
 	declared.Iterate(func(path fieldpath.Path) { // Not All: leaving a range over it early panics.
 		if !stale {
-			stale = !names(desired.Object, path)
+			stale = !names(desired, path)
 		}
 	})
 	if stale {
@@ -41,21 +44,62 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 func within(set, declared *fieldpath.Set) bool { return set.Difference(declared).Empty() }
 
 // names reports whether desired has the field, be it as null: in schemaless parts null is a value that Flux declares.
-func names(desired any, path fieldpath.Path) bool {
-	if _, ok := fields.Get(desired, path); ok {
-		return true
+func names(desired *unstructured.Unstructured, path fieldpath.Path) bool {
+	workload := slices.Contains([]string{"", "apps", "batch"}, desired.GroupVersionKind().Group)
+	var current any = desired.Object
+	for _, element := range path {
+		switch parent := current.(type) {
+		case map[string]any:
+			if element.FieldName == nil {
+				return false
+			}
+			next, ok := parent[*element.FieldName]
+			if !ok {
+				return false
+			}
+			current = next
+		case []any:
+			next, ok := fields.Get(parent, fieldpath.Path{element})
+			if !ok && workload {
+				next, ok = portWithoutProtocol(parent, element)
+			}
+			if !ok {
+				return false
+			}
+			current = next
+		default:
+			return false
+		}
 	}
-	last := path[len(path)-1].FieldName
-	parent, ok := fields.Get(desired, path[:len(path)-1])
-	if !ok || last == nil {
-		return false
+	return true
+}
+
+// portWithoutProtocol finds a port that is written without a protocol by the key that the API server gives it: it
+// completes the keys of Kubernetes' own ports with TCP and nothing else.
+func portWithoutProtocol(list []any, element fieldpath.PathElement) (any, bool) {
+	if element.Key == nil || len(*element.Key) != 2 {
+		return nil, false
 	}
-	content, ok := parent.(map[string]any)
-	if !ok {
-		return false
+	var number *value.Field
+	for i, key := range *element.Key {
+		switch key.Name {
+		case "port", "containerPort":
+			number = &(*element.Key)[i]
+		case "protocol":
+			if key.Value.Unstructured() != "TCP" {
+				return nil, false
+			}
+		default:
+			return nil, false
+		}
 	}
-	_, ok = content[*last]
-	return ok
+	for _, item := range list {
+		port, ok := item.(map[string]any)
+		if _, has := port["protocol"]; ok && !has && number != nil && fields.Equal(port[number.Name], number.Value.Unstructured()) {
+			return port, true
+		}
+	}
+	return nil, false
 }
 
 // contains reports whether live has every value of desired. Maps of live may hold more; lists must match item by item.
