@@ -29,14 +29,11 @@ func (b *Builder) Quote(ctx context.Context, ks *kustomizev1.Kustomization, mess
 	if err != nil {
 		return "", err
 	}
-	root, err := os.MkdirTemp("", "gitops-drift-quote-")
+	root, release, err := b.checkout(ctx, artifact, sourceName(ks))
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	if err := b.fetcher.Fetch(ctx, artifact, root); err != nil {
-		return "", err
-	}
+	defer func() { err = errors.Join(err, release()) }()
 	spec, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ks)
 	if err != nil {
 		return "", err

@@ -140,7 +140,7 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 	if ready := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReadyCondition); ready != nil {
 		out.Reconciled = reconciled(ks, ready)
 		if ready.Status == metav1.ConditionFalse {
-			out.Failure = s.failure(ctx, ks, ready)
+			out.Failure = failure(ctx, builder, ks, ready)
 		}
 	}
 	state, err := builder.Build(ctx, ks)
@@ -187,9 +187,13 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 	return out
 }
 
-// failure is Flux's message about its last reconciliation, or the reason alone where the message may quote a Secret.
-func (s *Scanner) failure(ctx context.Context, ks *kustomizev1.Kustomization, ready *metav1.Condition) string {
-	message, err := s.Builder.Quote(ctx, ks, ready.Message)
+// failure is Flux's message about its last reconciliation, or the reason alone where the message may quote a Secret. That
+// of a dependency names Kustomizations and nothing else.
+func failure(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, ready *metav1.Condition) string {
+	if ready.Reason == meta.DependencyNotReadyReason {
+		return ready.Message
+	}
+	message, err := builder.Quote(ctx, ks, ready.Message)
 	if err != nil {
 		return ready.Reason + " (Flux's message is not shown, because it may quote a Secret's values)"
 	}
