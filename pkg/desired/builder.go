@@ -169,7 +169,7 @@ func (b *Builder) substitute(ctx context.Context, ks *kustomizev1.Kustomization,
 		out, err := kustomize.SubstituteVariables(ctx, b.client, spec, resource,
 			kustomize.SubstituteWithStrict(true), kustomize.SubstituteWithAlways(always))
 		if err != nil {
-			return fmt.Errorf("post-build substitution in %s %q failed: %w", resource.GetKind(), resource.GetName(), err)
+			return &objectError{resource.GetKind(), resource.GetName(), "post-build substitution", err}
 		}
 		if out == nil {
 			continue

@@ -374,6 +374,19 @@ func TestBuildFailures(t *testing.T) {
 	}
 }
 
+func TestAFailingObjectIsNamedThoughASecretHoldsTheSameWord(t *testing.T) {
+	_, err := build(t, kustomization("app", func(ks *kustomizev1.Kustomization) {
+		ks.Spec.PostBuild = &kustomizev1.PostBuild{Substitute: map[string]string{"OTHER": "x"}}
+	}), folder{dir: "testdata/repo", files: map[string]string{
+		"app/kustomization.yaml": "resources: [settings.yaml]\nsecretGenerator: [{name: login, files: [login.yaml]}]\n",
+		"app/login.yaml":         "kind: ConfigMap\nowner: settings\n",
+		"app/settings.yaml":      "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {host: \"${HOST}\"}\n",
+	}})
+	if err == nil || !strings.HasPrefix(err.Error(), `post-build substitution in ConfigMap "settings" failed: `) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // counted is a Fetcher that counts.
 type counted struct {
 	Fetcher
