@@ -29,6 +29,8 @@ import (
 type Builder struct {
 	client  client.Client
 	fetcher Fetcher
+	// shared keeps artifacts from one build to the next; nil if none are kept.
+	shared *checkouts
 }
 
 // NewBuilder returns a Builder that reads sources and substitution variables with reader and artifacts with fetcher.
@@ -55,7 +57,7 @@ func (e *RevisionError) Error() string {
 
 // Build returns the state that Flux last applied for ks: the artifact of its source, which must still be the revision
 // in ks.Status.LastAppliedRevision (else a *RevisionError), built with the present spec and variables. Everything
-// that it writes to disk is gone when it returns. Remote bases are refused, as is whatever kustomize-controller refuses.
+// that it writes to disk is gone when it returns (see Sharing). Remote bases are refused, as is whatever kustomize-controller refuses.
 func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (state *State, err error) {
 	if ks.Spec.KubeConfig != nil {
 		return nil, ErrElsewhere
@@ -67,14 +69,11 @@ func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (sta
 	if artifact.Revision != ks.Status.LastAppliedRevision {
 		return nil, &RevisionError{Applied: ks.Status.LastAppliedRevision, Available: artifact.Revision}
 	}
-	root, err := os.MkdirTemp("", "gitops-drift-build-")
+	root, release, err := b.checkout(ctx, artifact, sourceName(ks))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	if err := b.fetcher.Fetch(ctx, artifact, root); err != nil {
-		return nil, fmt.Errorf("the artifact of %s cannot be fetched: %w", sourceName(ks), err)
-	}
+	defer func() { err = errors.Join(err, release()) }()
 	state = &State{
 		Owner:      ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name},
 		Revision:   artifact.Revision,
@@ -93,7 +92,7 @@ func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (sta
 }
 
 // render fills in the objects of state. It follows kustomize-controller 1.9: generate, build, substitute, label, normalise.
-func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, root string, state *State) error {
+func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, root string, state *State) (err error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ks)
 	if err != nil {
 		return err
@@ -106,10 +105,11 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("spec.path %q is not in the artifact", ks.Spec.Path)
 	}
-	ownOrigins, err := generate(root, dir, spec)
+	ownOrigins, undo, err := generate(root, dir, spec)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, undo()) }()
 	if err := refuseRemote(root, dir); err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (b *Builder) substitute(ctx context.Context, ks *kustomizev1.Kustomization,
 		out, err := kustomize.SubstituteVariables(ctx, b.client, spec, resource,
 			kustomize.SubstituteWithStrict(true), kustomize.SubstituteWithAlways(always))
 		if err != nil {
-			return fmt.Errorf("post-build substitution in %s %q failed: %w", resource.GetKind(), resource.GetName(), err)
+			return &objectError{resource.GetKind(), resource.GetName(), "post-build substitution", err}
 		}
 		if out == nil {
 			continue

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -369,6 +371,69 @@ func TestBuildFailures(t *testing.T) {
 				t.Errorf("the error names a temporary file: %v", err)
 			}
 		})
+	}
+}
+
+func TestAFailingObjectIsNamedThoughASecretHoldsTheSameWord(t *testing.T) {
+	_, err := build(t, kustomization("app", func(ks *kustomizev1.Kustomization) {
+		ks.Spec.PostBuild = &kustomizev1.PostBuild{Substitute: map[string]string{"OTHER": "x"}}
+	}), folder{dir: "testdata/repo", files: map[string]string{
+		"app/kustomization.yaml": "resources: [settings.yaml]\nsecretGenerator: [{name: login, files: [login.yaml]}]\n",
+		"app/login.yaml":         "kind: ConfigMap\nowner: settings\n",
+		"app/settings.yaml":      "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {host: \"${HOST}\"}\n",
+	}})
+	if err == nil || !strings.HasPrefix(err.Error(), `post-build substitution in ConfigMap "settings" failed: `) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// counted is a Fetcher that counts.
+type counted struct {
+	Fetcher
+	calls atomic.Int32
+}
+
+func (c *counted) Fetch(ctx context.Context, artifact *meta.Artifact, dir string) error {
+	c.calls.Add(1)
+	return c.Fetcher.Fetch(ctx, artifact, dir)
+}
+
+func TestASharedArtifactIsUnpackedOnceAndBuildsAsIfItWereNot(t *testing.T) {
+	ownTemp(t)
+	fetcher := &counted{Fetcher: folder{dir: "testdata/repo", files: map[string]string{
+		"bare/settings.yaml":     "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bare}\n",
+		"own/settings.yaml":      "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n",
+		"own/kustomization.yaml": "resources: [settings.yaml, ../bare]\n",
+	}}}
+	one := NewBuilder(newClient(t, source(revision)), fetcher)
+	shared, done := one.Sharing()
+	owners := []*kustomizev1.Kustomization{
+		// The first build of each path adds a prefix, which the second must not inherit.
+		kustomization("own", func(ks *kustomizev1.Kustomization) { ks.Spec.NamePrefix = "a-" }),
+		kustomization("own", nil),
+		kustomization("bare", func(ks *kustomizev1.Kustomization) { ks.Spec.NamePrefix = "b-" }),
+		kustomization("bare", nil),
+		kustomization("./", func(ks *kustomizev1.Kustomization) { ks.Spec.Path = "missing" }),
+		kustomization("own", nil),
+	}
+	var group sync.WaitGroup
+	for _, ks := range append(owners, owners...) {
+		group.Go(func() {
+			got, gotErr := shared.Build(t.Context(), ks)
+			want, wantErr := one.Build(t.Context(), ks)
+			if (gotErr == nil) != (wantErr == nil) {
+				t.Errorf("%s: shared %v, alone %v", ks.Spec.Path, gotErr, wantErr)
+			} else if gotErr == nil && (got.Digest != want.Digest || len(got.Objects) != len(want.Objects)) {
+				t.Errorf("%s: shared %v, alone %v", ks.Spec.Path, got.Objects, want.Objects)
+			}
+		})
+	}
+	group.Wait()
+	if calls := int(fetcher.calls.Load()); calls != 2*len(owners)+1 {
+		t.Errorf("%d artifacts were fetched for %d builds alone and as many that share", calls, 2*len(owners))
+	}
+	if err := done(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,24 +16,37 @@ import (
 )
 
 // generate writes the kustomization.yaml that merges the Flux spec into the path's own, with kustomize's origin
-// annotations switched on. It reports whether they were on already, so that they belong to the desired state.
-func generate(root, dir string, spec unstructured.Unstructured) (ownOrigins bool, err error) {
+// annotations switched on. It reports whether they were on already, so that they belong to the desired state. undo puts
+// the path's own kustomization.yaml back.
+func generate(root, dir string, spec unstructured.Unstructured) (ownOrigins bool, undo func() error, err error) {
 	manifest, file, _, err := kustomize.NewGenerator(root, spec).GenerateManifest(dir)
 	if err != nil {
-		return false, fmt.Errorf("the kustomization.yaml cannot be generated: %w", err)
+		return false, nil, fmt.Errorf("the kustomization.yaml cannot be generated: %w", err)
 	}
 	var content kustypes.Kustomization
 	if err := yaml.Unmarshal(manifest, &content); err != nil {
-		return false, err
+		return false, nil, err
 	}
-	if slices.Contains(content.BuildMetadata, kustypes.OriginAnnotations) {
-		return true, os.WriteFile(file, manifest, 0o600)
+	ownOrigins = slices.Contains(content.BuildMetadata, kustypes.OriginAnnotations)
+	if !ownOrigins {
+		content.BuildMetadata = append(content.BuildMetadata, kustypes.OriginAnnotations)
+		if manifest, err = yaml.Marshal(content); err != nil {
+			return false, nil, err
+		}
 	}
-	content.BuildMetadata = append(content.BuildMetadata, kustypes.OriginAnnotations)
-	if manifest, err = yaml.Marshal(content); err != nil {
-		return false, err
+	before, err := os.ReadFile(file)
+	switch {
+	case os.IsNotExist(err):
+		undo = func() error { return os.Remove(file) }
+	case err != nil:
+		return false, nil, err
+	default:
+		undo = func() error { return os.WriteFile(file, before, 0o600) }
 	}
-	return false, os.WriteFile(file, manifest, 0o600)
+	if err := os.WriteFile(file, manifest, 0o600); err != nil {
+		return false, nil, errors.Join(err, undo())
+	}
+	return ownOrigins, undo, nil
 }
 
 // takeOrigins returns the file that each resource comes from, relative to root, and takes the origin annotations off

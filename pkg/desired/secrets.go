@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -29,14 +30,11 @@ func (b *Builder) Quote(ctx context.Context, ks *kustomizev1.Kustomization, mess
 	if err != nil {
 		return "", err
 	}
-	root, err := os.MkdirTemp("", "gitops-drift-quote-")
+	root, release, err := b.checkout(ctx, artifact, sourceName(ks))
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	if err := b.fetcher.Fetch(ctx, artifact, root); err != nil {
-		return "", err
-	}
+	defer func() { err = errors.Join(err, release()) }()
 	spec, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ks)
 	if err != nil {
 		return "", err
@@ -61,11 +59,27 @@ func (b *Builder) Quote(ctx context.Context, ks *kustomizev1.Kustomization, mess
 	return hide(errors.New(message), root, hidden).Error(), nil
 }
 
+// objectError is what went wrong with one object. Its kind and name are in every report, so they are shown even where
+// a Secret has a value that reads the same.
+type objectError struct {
+	kind, name, doing string
+	err               error
+}
+
+func (e *objectError) Error() string {
+	return fmt.Sprintf("%s in %s %q failed: %v", e.doing, e.kind, e.name, e.err)
+}
+
+func (e *objectError) Unwrap() error { return e.err }
+
 // hide returns err without the values of Secrets that its message quotes from the files below root, and
 // in one line without root, which is gone when people read it: kustomize and its YAML library show the input that they cannot read. Known are other values to hide; they are added to.
 func hide(err error, root string, known *redact.Values) error {
 	if err == nil {
 		return nil
+	}
+	if of := (*objectError)(nil); errors.As(err, &of) {
+		return &objectError{of.kind, of.name, of.doing, hide(of.err, root, known)}
 	}
 	collector := secretCollector{known}
 	walkErr := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {

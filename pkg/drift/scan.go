@@ -82,17 +82,19 @@ type Scanner struct {
 
 // Scan compares everything selected with the cluster. What went wrong with one owner or object is in the result and
 // does not keep the others from being checked; an error means that nothing could be checked at all.
-func (s *Scanner) Scan(ctx context.Context, selection Selection) (*Result, error) {
+func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result, err error) {
 	list, err := s.kustomizations(ctx, selection)
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{}
+	builder, done := s.Builder.Sharing()
+	defer func() { err = errors.Join(err, done()) }()
+	result = &Result{}
 	live := &liveObjects{client: s.Client}
 	for i := range list {
 		ks := &list[i]
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
-		result.Owners = append(result.Owners, s.owner(ctx, ks, owner, live, selection))
+		result.Owners = append(result.Owners, s.owner(ctx, builder, ks, owner, live, selection))
 	}
 	sort.Slice(result.Owners, func(i, j int) bool {
 		return result.Owners[i].Owner.String() < result.Owners[j].Owner.String()
@@ -128,7 +130,7 @@ func (s *Scanner) kustomizations(ctx context.Context, selection Selection) ([]ku
 	return list.Items, nil
 }
 
-func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection) OwnerResult {
+func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection) OwnerResult {
 	out := OwnerResult{
 		Owner:     owner,
 		Revision:  ks.Status.LastAppliedRevision,
@@ -138,10 +140,10 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 	if ready := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReadyCondition); ready != nil {
 		out.Reconciled = reconciled(ks, ready)
 		if ready.Status == metav1.ConditionFalse {
-			out.Failure = s.failure(ctx, ks, ready)
+			out.Failure = failure(ctx, builder, ks, ready)
 		}
 	}
-	state, err := s.Builder.Build(ctx, ks)
+	state, err := builder.Build(ctx, ks)
 	if err != nil {
 		out.Err = advise(err, out)
 		return out
@@ -185,9 +187,13 @@ func (s *Scanner) owner(ctx context.Context, ks *kustomizev1.Kustomization, owne
 	return out
 }
 
-// failure is Flux's message about its last reconciliation, or the reason alone where the message may quote a Secret.
-func (s *Scanner) failure(ctx context.Context, ks *kustomizev1.Kustomization, ready *metav1.Condition) string {
-	message, err := s.Builder.Quote(ctx, ks, ready.Message)
+// failure is Flux's message about its last reconciliation, or the reason alone where the message may quote a Secret. That
+// of a dependency names Kustomizations and nothing else.
+func failure(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, ready *metav1.Condition) string {
+	if ready.Reason == meta.DependencyNotReadyReason {
+		return ready.Message
+	}
+	message, err := builder.Quote(ctx, ks, ready.Message)
 	if err != nil {
 		return ready.Reason + " (Flux's message is not shown, because it may quote a Secret's values)"
 	}

@@ -1,8 +1,11 @@
 package drift
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
 
 	"github.com/fluxcd/pkg/ssa"
 
@@ -15,7 +18,7 @@ import (
 // from holds anything beyond it. False proves nothing: quantities may be written differently, lists completed.
 func Settled(desired, live *unstructured.Unstructured, managers []ownership.Manager, takeover []ssa.FieldManager) bool {
 	declared, ok := ownership.Declared(managers, ownership.Kustomization)
-	if !ok || !fields.Contains(live.Object, desired.Object, ownership.Shape(managers)) {
+	if !ok || !fields.Contains(compared(live), compared(desired), ownership.Shape(managers)) {
 		return false
 	}
 	if len(takeover) > 0 && stripped(live) {
@@ -24,8 +27,7 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 	stale := false
 	declared.Iterate(func(path fieldpath.Path) { // Not All: leaving a range over it early panics.
 		if !stale {
-			_, ok := fields.Get(desired.Object, path)
-			stale = !ok
+			stale = !names(desired, path)
 		}
 	})
 	if stale {
@@ -40,3 +42,62 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 }
 
 func within(set, declared *fieldpath.Set) bool { return set.Difference(declared).Empty() }
+
+// names reports whether desired has the field, be it as null: in schemaless parts null is a value that Flux declares.
+func names(desired *unstructured.Unstructured, path fieldpath.Path) bool {
+	workload := slices.Contains([]string{"", "apps", "batch"}, desired.GroupVersionKind().Group)
+	var current any = desired.Object
+	for _, element := range path {
+		switch parent := current.(type) {
+		case map[string]any:
+			if element.FieldName == nil {
+				return false
+			}
+			next, ok := parent[*element.FieldName]
+			if !ok {
+				return false
+			}
+			current = next
+		case []any:
+			next, ok := fields.Get(parent, fieldpath.Path{element})
+			if !ok && workload {
+				next, ok = portWithoutProtocol(parent, element)
+			}
+			if !ok {
+				return false
+			}
+			current = next
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// portWithoutProtocol finds a port that is written without a protocol by the key that the API server gives it: it
+// completes the keys of Kubernetes' own ports with TCP and nothing else.
+func portWithoutProtocol(list []any, element fieldpath.PathElement) (any, bool) {
+	if element.Key == nil || len(*element.Key) != 2 {
+		return nil, false
+	}
+	var number *value.Field
+	for i, key := range *element.Key {
+		switch key.Name {
+		case "port", "containerPort":
+			number = &(*element.Key)[i]
+		case "protocol":
+			if key.Value.Unstructured() != "TCP" {
+				return nil, false
+			}
+		default:
+			return nil, false
+		}
+	}
+	for _, item := range list {
+		port, ok := item.(map[string]any)
+		if _, has := port["protocol"]; ok && !has && number != nil && fields.Equal(port[number.Name], number.Value.Unstructured()) {
+			return port, true
+		}
+	}
+	return nil, false
+}

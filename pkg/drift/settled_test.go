@@ -58,6 +58,100 @@ func TestSettled(t *testing.T) {
 	}
 }
 
+func TestSettledTakesNullAsAValue(t *testing.T) {
+	want := settings(map[string]any{"a": "1", "b": nil})
+	for _, test := range []struct {
+		name string
+		b    any
+		set  string
+		want bool
+	}{
+		{"kept as null", nil, `{"f:data":{"f:a":{},"f:b":{}}}`, true},
+		{"left out by the schema", nil, `{"f:data":{"f:a":{}}}`, true},
+		{"set by an operator", "2", `{"f:data":{"f:a":{}}}`, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			live := settings(map[string]any{"a": "1", "b": test.b},
+				entry("kustomize-controller", metav1.ManagedFieldsOperationApply, test.set),
+				entry("operator", metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:b":{}}}`))
+			managers, err := ownership.Managers(live)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := Settled(want, live, managers, ownership.Takeover(nil)); got != test.want {
+				t.Errorf("settled is %t", got)
+			}
+		})
+	}
+}
+
+func TestSettledKnowsTheProtocolOfAPort(t *testing.T) {
+	service := func(ports ...any) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "dns", "namespace": "shop"},
+			"spec": map[string]any{"ports": ports},
+		}}
+	}
+	port := func(number int64, protocol string) any {
+		out := map[string]any{"port": number}
+		if protocol != "" {
+			out["protocol"] = protocol
+		}
+		return out
+	}
+	const tcp, udp = `"k:{\"port\":53,\"protocol\":\"TCP\"}":{".":{},"f:port":{}}`, `"k:{\"port\":53,\"protocol\":\"UDP\"}":{".":{},"f:port":{}}`
+	for _, test := range []struct {
+		name       string
+		want, live []any
+		declared   string
+		settled    bool
+	}{
+		{"left to the default", []any{port(53, "")}, []any{port(53, "TCP")}, tcp, true},
+		{"once UDP in git, now left to the default", []any{port(53, "")}, []any{port(53, "UDP")}, udp, false},
+		{"one written, one not", []any{port(53, ""), port(53, "UDP")}, []any{port(53, "TCP"), port(53, "UDP")}, tcp + "," + udp, true},
+		{"a name that only the other protocol has", []any{map[string]any{"port": int64(53), "protocol": "UDP", "name": "dns"}, port(53, "")},
+			[]any{map[string]any{"port": int64(53), "protocol": "UDP", "name": "dns"}, map[string]any{"port": int64(53), "protocol": "TCP", "name": "old"}},
+			`"k:{\"port\":53,\"protocol\":\"TCP\"}":{".":{},"f:name":{},"f:port":{}}`, false},
+		{"TCP no longer in git", []any{port(53, "UDP")}, []any{port(53, "UDP")}, tcp + "," + udp, false},
+		{"another port", []any{port(54, "")}, []any{port(54, "TCP")}, tcp, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			live := service(test.live...)
+			live.SetManagedFields([]metav1.ManagedFieldsEntry{
+				entry("kustomize-controller", metav1.ManagedFieldsOperationApply, `{"f:spec":{"f:ports":{`+test.declared+`}}}`)})
+			managers, err := ownership.Managers(live)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := Settled(service(test.want...), live, managers, ownership.Takeover(nil)); got != test.settled {
+				t.Errorf("settled is %t", got)
+			}
+		})
+	}
+}
+
+// The annotation may be the only one of the object, and then be found with the map that holds it.
+func TestARequestToReconcileIsNoDrift(t *testing.T) {
+	for name, own := range map[string]map[string]any{"alone": {}, "beside git's own": {"team": "shop"}} {
+		t.Run(name, func(t *testing.T) {
+			before := settings(map[string]any{"a": "1"})
+			asked := settings(map[string]any{"a": "1"})
+			annotations := map[string]any{"reconcile.fluxcd.io/requestedAt": "now", "reconcile.fluxcd.io/forceAt": "now"}
+			for key, value := range own {
+				annotations[key] = value
+				before.SetAnnotations(map[string]string{key: value.(string)})
+			}
+			asked.Object["metadata"].(map[string]any)["annotations"] = annotations
+			if found := diff(asked, before, ownership.Shape()); len(found) > 0 {
+				t.Errorf("found %v", found)
+			}
+			if len(asked.GetAnnotations()) != len(own)+2 {
+				t.Error("the live object itself lost its requests")
+			}
+		})
+	}
+}
+
 func TestAFingerprintLastsWhileNothingThatFluxLooksAtChanges(t *testing.T) {
 	base := func() *unstructured.Unstructured {
 		return settings(map[string]any{"a": "1"}, entry("kustomize-controller", metav1.ManagedFieldsOperationApply, `{"f:data":{"f:a":{}}}`))

@@ -118,7 +118,7 @@ func equalNumbers(a, b any) bool {
 	return aok && bok && af == bf
 }
 
-// Contains reports whether the object outer has every value of the object inner, null excepted. Maps of outer may hold
+// Contains reports whether the object outer has every value of the object inner, and nothing where inner has null. Maps of outer may hold
 // more where shape knows that they are written field by field, as the object itself and its metadata are; lists must
 // match item by item.
 func Contains(outer, inner map[string]any, shape *Shape) bool {
@@ -128,7 +128,7 @@ func Contains(outer, inner map[string]any, shape *Shape) bool {
 // containsAll compares the fields of two maps; what is named granular is known to be written field by field.
 func containsAll(outer, inner map[string]any, shape *Shape, granular string) bool {
 	for name, v := range inner {
-		if v != nil && !contains(outer[name], v, shape.below(fieldpath.FieldNameElement(name)), name == granular) {
+		if !contains(outer[name], v, shape.below(fieldpath.FieldNameElement(name)), name == granular) {
 			return false
 		}
 	}

@@ -51,7 +51,9 @@ func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
 			row[i] = printable(row[i])
 		}
 		for i, cell := range row {
-			widths[i] = max(widths[i], width(cell))
+			if n := width(cell); n <= columnWidth {
+				widths[i] = max(widths[i], n)
+			}
 		}
 	}
 	for n, row := range rows {
@@ -60,7 +62,7 @@ func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
 			line.WriteString("  ")
 			line.WriteString(cell)
 			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", widths[i]-width(cell)))
+				line.WriteString(strings.Repeat(" ", max(widths[i]-width(cell), 0)))
 			}
 		}
 		text := strings.TrimRight(line.String(), " ")

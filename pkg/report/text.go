@@ -22,6 +22,10 @@ const (
 	absent     = "–"
 )
 
+// columnWidth is how wide cells make their column. A longer one, a whole dashboard in wide output, sticks out of its own
+// row instead of filling all others with blanks.
+const columnWidth = 100
+
 // appliedRevision is what Flux applied, for people.
 func appliedRevision(applied string) string {
 	if applied == "" {
