@@ -118,19 +118,24 @@ func compared(object *unstructured.Unstructured) map[string]any {
 			kept[field] = v
 		}
 	}
-	if annotations, ok := kept["annotations"].(map[string]any); ok && object.GetKind() == "HorizontalPodAutoscaler" {
-		kept["annotations"] = withoutStatus(annotations)
+	if written := serverAnnotations[object.GetKind()]; written != nil {
+		if annotations, ok := kept["annotations"].(map[string]any); ok {
+			annotations = maps.Clone(annotations)
+			for _, key := range written {
+				delete(annotations, key)
+			}
+			kept["annotations"] = annotations
+		}
 	}
 	out["metadata"] = kept
 	return out
 }
 
-// withoutStatus leaves out the annotations in which version 1 of an autoscaler shows parts of its status.
-func withoutStatus(annotations map[string]any) map[string]any {
-	out := maps.Clone(annotations)
-	delete(out, "autoscaling.alpha.kubernetes.io/conditions")
-	delete(out, "autoscaling.alpha.kubernetes.io/current-metrics")
-	return out
+// serverAnnotations are annotations, by kind, that the API server makes of other fields whatever anybody writes: a count
+// of template changes, and parts of the status in version 1 of autoscalers.
+var serverAnnotations = map[string][]string{
+	"DaemonSet":               {"deprecated.daemonset.template.generation"},
+	"HorizontalPodAutoscaler": {"autoscaling.alpha.kubernetes.io/conditions", "autoscaling.alpha.kubernetes.io/current-metrics"},
 }
 
 func diff(live, next *unstructured.Unstructured, shape *fields.Shape) []fields.Change {
