@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fluxcd/pkg/ssa"
@@ -111,10 +110,16 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	return hold(found, holder), nil
 }
 
-// finalizers are those that Kubernetes' own controllers put on objects.
-var finalizers = []string{
+// written are the finalizers and annotations that Kubernetes' own controllers put on objects.
+var written = []string{
 	"kubernetes.io/pvc-protection", "kubernetes.io/pv-protection", "batch.kubernetes.io/job-tracking",
 	"service.kubernetes.io/load-balancer-cleanup", "external-provisioner.volume.kubernetes.io/finalizer",
+	"deployment.kubernetes.io/revision", "deployment.kubernetes.io/revision-history",
+	"deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas",
+	"pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller", "pv.kubernetes.io/provisioned-by",
+	"volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner",
+	"volume.kubernetes.io/selected-node", "endpoints.kubernetes.io/last-change-trigger-time",
+	"batch.kubernetes.io/cronjob-scheduled-timestamp", "apf.kubernetes.io/autoupdate-spec",
 }
 
 // writtenByKubernetes reports whether path is an annotation or a finalizer that Kubernetes' own controllers write, such
@@ -125,11 +130,9 @@ func writtenByKubernetes(path fieldpath.Path) bool {
 	}
 	switch in := fields.Name(path[:2]); {
 	case in == "metadata.annotations" && path[2].FieldName != nil:
-		domain, _, ok := strings.Cut(*path[2].FieldName, "/")
-		return ok && domain != "kubectl.kubernetes.io" &&
-			(strings.HasSuffix(domain, ".kubernetes.io") || strings.HasSuffix(domain, ".k8s.io"))
+		return slices.Contains(written, *path[2].FieldName)
 	case in == "metadata.finalizers" && path[2].Value != nil:
-		return slices.Contains(finalizers, fmt.Sprint((*path[2].Value).Unstructured()))
+		return slices.Contains(written, fmt.Sprint((*path[2].Value).Unstructured()))
 	}
 	return false
 }

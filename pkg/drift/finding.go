@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -139,20 +140,22 @@ func compared(object *unstructured.Unstructured) map[string]any {
 	return out
 }
 
-// spoken leaves out the annotations with which people ask Flux to reconcile, and those in which version 1 of an
-// autoscaler shows parts of its status.
+// spoken leaves out the annotations with which people ask Flux to reconcile, and those that the API server makes.
 func spoken(object *unstructured.Unstructured, annotations map[string]any) map[string]any {
 	out := make(map[string]any, len(annotations))
 	for k, v := range annotations {
-		if !strings.HasPrefix(k, requests) {
+		if !strings.HasPrefix(k, requests) && !slices.Contains(serverAnnotations[object.GetKind()], k) {
 			out[k] = v
 		}
 	}
-	if object.GetKind() == "HorizontalPodAutoscaler" {
-		delete(out, "autoscaling.alpha.kubernetes.io/conditions")
-		delete(out, "autoscaling.alpha.kubernetes.io/current-metrics")
-	}
 	return out
+}
+
+// serverAnnotations are annotations, by kind, that the API server makes of other fields whatever anybody writes: a count
+// of template changes, and parts of the status in version 1 of autoscalers.
+var serverAnnotations = map[string][]string{
+	"DaemonSet":               {"deprecated.daemonset.template.generation"},
+	"HorizontalPodAutoscaler": {"autoscaling.alpha.kubernetes.io/conditions", "autoscaling.alpha.kubernetes.io/current-metrics"},
 }
 
 func diff(live, next *unstructured.Unstructured, shape *fields.Shape) []fields.Change {

@@ -125,8 +125,12 @@ type mutator struct {
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
 
-// fixed are the places that identify an object.
+// fixed are the places that identify an object, and owner references: garbage collection deletes objects, and
+// references, whose owner does not exist.
 func fixed(p place) bool {
+	if len(p) > 2 && p[1] == "ownerReferences" {
+		return true
+	}
 	if len(p) == 1 {
 		return p[0] == "apiVersion" || p[0] == "kind" || p[0] == "metadata"
 	}
@@ -254,7 +258,7 @@ func (m *mutator) graft(content map[string]any) string {
 
 // grow adds an item to a list.
 func (m *mutator) grow(content map[string]any) string {
-	lists := places(content, isList)
+	lists := places(content, func(p place, v any) bool { return isList(p, v) && p[len(p)-1] != "ownerReferences" })
 	if len(lists) == 0 {
 		return ""
 	}
@@ -280,7 +284,7 @@ func (m *mutator) grow(content map[string]any) string {
 }
 
 func (m *mutator) reorder(content map[string]any) string {
-	lists := places(content, func(p place, v any) bool {
+	lists := places(content, func(_ place, v any) bool {
 		list, _ := v.([]any)
 		return len(list) > 1
 	})
