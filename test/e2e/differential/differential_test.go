@@ -143,10 +143,11 @@ func speaking(object *unstructured.Unstructured) map[string]any {
 	for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"} {
 		unstructured.RemoveNestedField(out, "metadata", field)
 	}
-	// Requests to Flux, and what the API server makes of the status in version 1 of autoscalers.
+	// Requests to Flux, and what the API server makes of other fields.
 	annotations := object.GetAnnotations()
 	for key := range annotations {
-		if strings.HasPrefix(key, "reconcile.fluxcd.io/") || strings.HasPrefix(key, "autoscaling.alpha.kubernetes.io/") {
+		if strings.HasPrefix(key, "reconcile.fluxcd.io/") || strings.HasPrefix(key, "autoscaling.alpha.kubernetes.io/") ||
+			key == "deprecated.daemonset.template.generation" {
 			unstructured.RemoveNestedField(out, "metadata", "annotations", key)
 			delete(annotations, key)
 		}
