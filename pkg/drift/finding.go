@@ -159,5 +159,14 @@ var serverAnnotations = map[string][]string{
 }
 
 func diff(live, next *unstructured.Unstructured, shape *fields.Shape) []fields.Change {
-	return fields.Diff(compared(live), compared(next), shape)
+	before, after := compared(live), compared(next)
+	if serverAnnotations[live.GetKind()] != nil {
+		// The map is there for what the API server writes: only single annotations come and go.
+		for _, side := range []map[string]any{before, after} {
+			if metadata, ok := side["metadata"].(map[string]any); ok && metadata["annotations"] == nil {
+				metadata["annotations"] = map[string]any{}
+			}
+		}
+	}
+	return fields.Diff(before, after, shape)
 }

@@ -531,11 +531,32 @@ func allocated(path fieldpath.Path, want, actual any) any {
 	return out
 }
 
-// emptied reports whether a map or list is empty afterwards that was predicted to lose all it has.
+// emptied reports whether nothing but empty maps and lists is left of what was predicted to lose all it has. The empty list
+// that somebody added to a field that the schema knows stays: a server-side apply cannot take it away.
 func (p *plot) emptied(change fields.Change) bool {
-	return change.Before == nil && isEmpty(nil, change.After) && slices.ContainsFunc(p.findings, func(f drift.Finding) bool {
-		return f.Kind == drift.Added && len(f.Path) > len(change.Path) && f.Path[:len(change.Path)].Equals(change.Path)
+	return change.Before == nil && hollow(change.After) && slices.ContainsFunc(p.findings, func(f drift.Finding) bool {
+		return f.Kind == drift.Added && len(f.Path) >= len(change.Path) && f.Path[:len(change.Path)].Equals(change.Path) &&
+			(len(f.Path) > len(change.Path) || isEmpty(nil, f.Live))
 	})
+}
+
+// hollow reports whether v has no value but empty maps and lists.
+func hollow(v any) bool {
+	leaves := places(v, func(_ place, v any) bool {
+		switch x := v.(type) {
+		case map[string]any, []any:
+			return false
+		default:
+			return x != nil
+		}
+	})
+	scalar := false
+	switch v.(type) {
+	case map[string]any, []any:
+	default:
+		scalar = v != nil
+	}
+	return len(leaves) == 0 && !scalar
 }
 
 // sameItems reports whether both are lists of the same items: a restored item is not predicted to be at its old place.

@@ -182,13 +182,24 @@ func (w *writer) update(ctx context.Context, live *unstructured.Unstructured) (s
 			return how, errRefused
 		}
 		kind = types.StrategicMergePatchType
-		body, err = strategicpatch.CreateTwoWayMergePatch(before, after, typed)
+		body, err = strategic(before, after, typed)
 	}
 	if err != nil {
 		return how, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	what := fmt.Sprintf("%s %s%s: %s", manager, kind, how, body)
 	return what, w.client.Patch(ctx, live.DeepCopy(), client.RawPatch(kind, body), owner)
+}
+
+// strategic returns the strategic patch from before to after. Keys of list items that are no scalars make the library
+// panic.
+func strategic(before, after []byte, typed any) (body []byte, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("strategic patch: %v", cause)
+		}
+	}()
+	return strategicpatch.CreateTwoWayMergePatch(before, after, typed)
 }
 
 // apply makes a server-side apply of the whole live object, of git's, or of the changed fields alone.
