@@ -86,6 +86,9 @@ func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (sta
 		}
 	})
 	if err := b.render(ctx, ks, root, state); err != nil {
+		if _, specErr := hideSpec(ks, root, state.Hidden); specErr != nil {
+			return nil, specErr
+		}
 		return nil, hide(err, root, state.Hidden)
 	}
 	return state, nil

@@ -35,17 +35,11 @@ func (b *Builder) Quote(ctx context.Context, ks *kustomizev1.Kustomization, mess
 		return "", err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	spec, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ks)
-	if err != nil {
-		return "", err
-	}
-	// The patches in the spec are parts of the build too.
-	text, err := yaml.Marshal(spec["spec"])
-	if err != nil {
-		return "", err
-	}
 	hidden := &redact.Values{}
-	secretCollector{hidden}.text(text, root, false)
+	spec, err := hideSpec(ks, root, hidden)
+	if err != nil {
+		return "", err
+	}
 	if ks.Spec.PostBuild != nil {
 		ctx = kustomize.ContextWithSecretVarsCollector(ctx, func(variables map[string]string) {
 			for _, value := range variables {
@@ -57,6 +51,21 @@ func (b *Builder) Quote(ctx context.Context, ks *kustomizev1.Kustomization, mess
 		}
 	}
 	return hide(errors.New(message), root, hidden).Error(), nil
+}
+
+// hideSpec adds the values of Secrets that the spec of ks holds, for its patches are parts of the build too. It returns
+// ks as unstructured content.
+func hideSpec(ks *kustomizev1.Kustomization, root string, known *redact.Values) (map[string]any, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ks)
+	if err != nil {
+		return nil, err
+	}
+	text, err := yaml.Marshal(content["spec"])
+	if err != nil {
+		return nil, err
+	}
+	secretCollector{known}.text(text, root, false)
+	return content, nil
 }
 
 // objectError is what went wrong with one object. Its kind and name are in every report, so they are shown even where

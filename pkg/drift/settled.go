@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
 
@@ -18,7 +19,7 @@ import (
 // from holds anything beyond it. False proves nothing: quantities may be written differently, lists completed.
 func Settled(desired, live *unstructured.Unstructured, managers []ownership.Manager, takeover []ssa.FieldManager) bool {
 	declared, ok := ownership.Declared(managers, ownership.Kustomization)
-	if !ok || !fields.Contains(compared(live), compared(desired), ownership.Shape(managers)) {
+	if !ok || !fields.Contains(compared(live), filledIn(desired), ownership.Shape(managers)) {
 		return false
 	}
 	if len(takeover) > 0 && stripped(live) {
@@ -39,6 +40,29 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 		}
 	}
 	return true
+}
+
+// structs are the fields of Kubernetes' own kinds that Flux declares empty where git leaves them out, because it reads
+// these kinds into Go types (fluxcd/pkg/ssa/normalize). They are written field by field, and the API server fills them in.
+var structs = map[schema.GroupKind]fieldpath.Path{
+	{Kind: "Namespace"}:                  fieldpath.MakePathOrDie("spec"),
+	{Group: "apps", Kind: "Deployment"}:  fieldpath.MakePathOrDie("spec", "strategy"),
+	{Group: "apps", Kind: "StatefulSet"}: fieldpath.MakePathOrDie("spec", "updateStrategy"),
+	{Group: "apps", Kind: "DaemonSet"}:   fieldpath.MakePathOrDie("spec", "updateStrategy"),
+}
+
+// filledIn is the compared part of desired without such a field, if it is empty.
+func filledIn(desired *unstructured.Unstructured) map[string]any {
+	content := compared(desired)
+	path, ok := structs[desired.GroupVersionKind().GroupKind()]
+	if !ok {
+		return content
+	}
+	if v, ok := fields.Get(content, path); !ok || !fields.Equal(v, map[string]any{}) {
+		return content
+	}
+	content, _ = fields.With(content, path, nil).(map[string]any)
+	return content
 }
 
 func within(set, declared *fieldpath.Set) bool { return set.Difference(declared).Empty() }
