@@ -57,7 +57,8 @@ func (e *RevisionError) Error() string {
 
 // Build returns the state that Flux last applied for ks: the artifact of its source, which must still be the revision
 // in ks.Status.LastAppliedRevision (else a *RevisionError), built with the present spec and variables. Everything
-// that it writes to disk is gone when it returns (see Sharing). Remote bases are refused, as is whatever kustomize-controller refuses.
+// that it writes to disk is gone when it returns (see Sharing). Remote bases are refused, as is whatever
+// kustomize-controller refuses.
 func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (state *State, err error) {
 	if ks.Spec.KubeConfig != nil {
 		return nil, ErrElsewhere

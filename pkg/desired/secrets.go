@@ -82,7 +82,8 @@ func (e *objectError) Error() string {
 func (e *objectError) Unwrap() error { return e.err }
 
 // hide returns err without the values of Secrets that its message quotes from the files below root, and
-// in one line without root, which is gone when people read it: kustomize and its YAML library show the input that they cannot read. Known are other values to hide; they are added to.
+// in one line without root, which is gone when people read it: kustomize and its YAML library show the input that
+// they cannot read. Known are other values to hide; they are added to.
 func hide(err error, root string, known *redact.Values) error {
 	if err == nil {
 		return nil

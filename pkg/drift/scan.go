@@ -63,8 +63,6 @@ type Selection struct {
 	Owner ownership.Owner
 	// Object, if not nil, selects the objects for which it returns true.
 	Object func(Object) bool
-	// Namespace is the namespace in which to look for owners; empty looks in all.
-	Namespace string
 }
 
 // ErrNoFlux is returned where the cluster does not serve Flux's Kustomization API.
@@ -118,7 +116,7 @@ func (s *Scanner) kustomizations(ctx context.Context, selection Selection) ([]ku
 		return []kustomizev1.Kustomization{one}, nil
 	}
 	var list kustomizev1.KustomizationList
-	err := s.Client.List(ctx, &list, client.InNamespace(selection.Namespace))
+	err := s.Client.List(ctx, &list)
 	switch {
 	case apimeta.IsNoMatchError(err), apierrors.IsNotFound(err):
 		return nil, ErrNoFlux

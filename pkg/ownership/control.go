@@ -24,7 +24,6 @@ const (
 // Values of the controlling annotations.
 const (
 	Disabled     = "disabled"
-	Enabled      = "enabled"
 	Ignore       = "Ignore"
 	IfNotPresent = "IfNotPresent"
 	Merge        = "Merge"
