@@ -18,12 +18,30 @@ const (
 	Record Action = "Record"
 )
 
+// Scope is which edits a policy's action counts for.
+// +kubebuilder:validation:Enum=Drift;Declared;All
+type Scope string
+
+// The scopes.
+const (
+	// Drift counts what Declared counts, and what people add by hand: fields added by managers that Flux takes over
+	// from, whether or not Flux then does.
+	Drift Scope = "Drift"
+	// Declared counts what git declares: fields changed or removed, objects deleted, Flux's labels and controls
+	// touched, whether or not Flux would undo it.
+	Declared Scope = "Declared"
+	// All counts every change by a writer who is not exempt.
+	All Scope = "All"
+)
+
 // EditPolicy says what happens to imperative edits of objects that Flux manages. Of the policies that match an
 // object only one applies: that of the highest priority, among equals the strictest action, then the first by name.
 //
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=editpol,categories=gitops-drift
 // +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.spec.action`
+// +kubebuilder:printcolumn:name="Scope",type=string,JSONPath=`.spec.scope`
 // +kubebuilder:printcolumn:name="Priority",type=integer,JSONPath=`.spec.priority`
 // +kubebuilder:printcolumn:name="Restore",type=boolean,JSONPath=`.spec.restore`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -33,6 +51,8 @@ type EditPolicy struct {
 
 	// +required
 	Spec EditPolicySpec `json:"spec"`
+	// +optional
+	Status EditPolicyStatus `json:"status,omitempty"`
 }
 
 // EditPolicySpec is the rule of an EditPolicy.
@@ -45,6 +65,12 @@ type EditPolicySpec struct {
 	// +required
 	Action Action `json:"action"`
 
+	// Scope says which edits the action is for; all others are admitted. Edits outside of the scope that still change
+	// what git declares, or that Flux would undo, are written down.
+	// +optional
+	// +kubebuilder:default=Drift
+	Scope Scope `json:"scope,omitempty"`
+
 	// Match limits the policy to some objects. Without it the policy applies to every object that Flux manages.
 	// +optional
 	Match Match `json:"match,omitempty"`
@@ -55,12 +81,54 @@ type EditPolicySpec struct {
 	// +kubebuilder:validation:MaxItems=100
 	Exempt []Subject `json:"exempt,omitempty"`
 
+	// Flux names the identities under which Flux arrives from another cluster (hub and spoke: the user of the
+	// kubeconfig that spec.kubeConfig of the Kustomizations and HelmReleases there refers to). Their edits of objects
+	// that the policy matches are Flux's own: they are never judged.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	Flux []Subject `json:"flux,omitempty"`
+
+	// BreakGlass says who may open a BreakGlass for the objects that the policy matches. Without it nobody may.
+	// +optional
+	BreakGlass *BreakGlassRule `json:"breakGlass,omitempty"`
+
 	// Restore lets the controller put objects back that differ from what Flux applied.
 	// +optional
 	Restore bool `json:"restore,omitempty"`
 }
 
-// Match selects objects. An object matches when every list that is not empty has an entry for it.
+// BreakGlassRule limits who may open a BreakGlass, and for how long.
+type BreakGlassRule struct {
+	// Allowed are those who may open one.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	Allowed []Subject `json:"allowed"`
+
+	// MaxDuration is the longest that one may last.
+	// +optional
+	// +kubebuilder:default="4h"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=duration
+	// +kubebuilder:validation:XValidation:rule="self > duration('0s')",message="the duration must be positive"
+	MaxDuration metav1.Duration `json:"maxDuration,omitempty"`
+}
+
+// ConditionAccepted is true where every pattern of a policy can be read.
+const ConditionAccepted = "Accepted"
+
+// EditPolicyStatus is what the controller makes of a policy.
+type EditPolicyStatus struct {
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Match selects objects. An object matches when every list that is not empty has an entry for it, and the selector, if
+// there is one, selects its namespace.
 type Match struct {
 	// Namespaces are names or shell patterns such as "team-*". A Namespace object counts as in itself; other
 	// cluster-scoped objects are in namespace "", which only a pattern such as "*" matches.
@@ -70,6 +138,10 @@ type Match struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
 	Namespaces []string `json:"namespaces,omitempty"`
+
+	// NamespaceSelector selects namespaces by their labels; objects that are in no namespace never match it.
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 
 	// Kinds are Kind, or Kind.group as in "Deployment.apps".
 	// +optional

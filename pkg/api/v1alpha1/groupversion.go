@@ -11,7 +11,7 @@ var GroupVersion = schema.GroupVersion{Group: "gitops-drift.dev", Version: "v1al
 
 // AddToScheme registers this package's kinds.
 func AddToScheme(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &EditPolicy{}, &EditPolicyList{})
+	scheme.AddKnownTypes(GroupVersion, &EditPolicy{}, &EditPolicyList{}, &EditRecord{}, &EditRecordList{}, &BreakGlass{}, &BreakGlassList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }
