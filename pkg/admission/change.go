@@ -1,10 +1,8 @@
 package admission
 
 import (
-	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/fluxcd/pkg/ssa"
@@ -36,12 +34,9 @@ func (j *judge) judge(c fields.Change) (FindingKind, bool) {
 	if c.After == nil {
 		kind = Removed
 	}
-	want, wanted := j.wanted(c.Path)
-	asGit := wanted && !j.facts.Desired.Encrypted && matches(c.Path, c.After, want, c.Before == nil)
+	_, wanted := j.wanted(c.Path)
 	switch {
-	case key == corev1.LastAppliedConfigAnnotation, slices.Contains(requests, key):
-		return "", false
-	case asGit:
+	case j.harmless(c):
 		return "", false
 	case control(c.Path) && c.After != nil, j.suspends(c):
 		return OptedOut, true

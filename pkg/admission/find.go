@@ -61,17 +61,21 @@ func scaled(r *Request, facts *Facts) ([]Finding, error) {
 		return nil, err
 	}
 	want, declared := fields.Get(object.Object, path)
-	if !declared || r.Old == nil || r.New == nil {
+	if r.Old == nil || r.New == nil || !declared && !facts.countsAll(r.User) {
 		return nil, nil
 	}
 	before, _ := fields.Get(r.Old.Object, path)
 	after, _ := fields.Get(r.New.Object, path)
 	// A Scale leaves zero replicas out.
 	before, after = orZero(before), orZero(after)
-	if fields.Equal(before, after) || fields.Equal(after, want) {
+	if fields.Equal(before, after) || declared && fields.Equal(after, want) {
 		return nil, nil
 	}
-	return []Finding{{Kind: Changed, Path: path, Old: before, New: after}}, nil
+	kind := Changed
+	if !declared {
+		kind = Undeclared
+	}
+	return []Finding{{Kind: kind, Path: path, Old: before, New: after}}, nil
 }
 
 func orZero(replicas any) any {
@@ -138,7 +142,7 @@ func updated(r *Request, facts *Facts) ([]Finding, error) {
 		found = append(found, Finding{Kind: Disowned, Path: fieldpath.MakePathOrDie("metadata", "managedFields",
 			fieldpath.KeyByFields("manager", facts.Owner.Kind.Manager()))})
 	}
-	return found, nil
+	return j.undeclared(found, before, after), nil
 }
 
 // content is the part of an object that an edit can change: all but what names it and what the API server keeps.

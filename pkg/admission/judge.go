@@ -2,6 +2,7 @@ package admission
 
 import (
 	"fmt"
+	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 
@@ -87,25 +88,23 @@ func decide(r *Request, p *v1alpha1.EditPolicy, found []Finding) Decision {
 	if policy.Exempts(p, r.User) {
 		return Exempted
 	}
+	if !counts(p.Spec.Scope, found) {
+		return Recorded
+	}
 	switch p.Spec.Action {
 	case v1alpha1.Record:
 		return Recorded
 	case v1alpha1.Warn:
 		return Warned
 	}
-	if restartOnly(found) {
-		return Warned
-	}
 	return Denied
 }
 
-func restartOnly(found []Finding) bool {
-	for _, f := range found {
-		if f.Kind != Restarted {
-			return false
-		}
-	}
-	return true
+func restartOnly(found []Finding) bool { return only(found, Restarted) }
+
+// only reports whether all findings are of one kind.
+func only(found []Finding, kind FindingKind) bool {
+	return !slices.ContainsFunc(found, func(f Finding) bool { return f.Kind != kind })
 }
 
 // closing says what Flux will do, as far as that is known, and what to do instead.
@@ -127,7 +126,9 @@ func closing(r *Request, facts *Facts, v *Verdict) string {
 	case has[LookAlike]:
 		return fmt.Sprintf("%s does not declare it. Leave the labels out, or declare the object in git.", owner)
 	case restartOnly(v.Findings):
-		return fmt.Sprintf("Flux will strip this annotation at its next reconcile, and so roll the %s once more.", v.Object.Kind)
+		return fmt.Sprintf("Flux %s strip this annotation at its next reconcile, and so roll the %s once more.", would, v.Object.Kind)
+	case only(v.Findings, Undeclared):
+		return fmt.Sprintf("Flux %s not undo this edit, but EditPolicy %s is for every change. Change the file in git.", would, v.Policy)
 	case has[OptedOut]:
 		return fmt.Sprintf("This %s keep Flux from looking after the object as git says. Change the file in git.", would)
 	case v.Owner.Kind == ownership.HelmRelease:
@@ -138,6 +139,9 @@ func closing(r *Request, facts *Facts, v *Verdict) string {
 		return fmt.Sprintf("Flux is held off this object by %s, but git declares it. Change the file in git.", optOut)
 	case has[Deleted]:
 		return fmt.Sprintf("Flux %s recreate it. To remove it, delete it in git.", would)
+	}
+	if has[Undeclared] {
+		return fmt.Sprintf("Flux %s undo what git declares. Change the file in git.", would)
 	}
 	return fmt.Sprintf("Flux %s undo this edit. Change the file in git.", would)
 }

@@ -173,7 +173,7 @@ func TestRecordedRequests(t *testing.T) {
 		"env-added":                       {state: denied(api + `.env[name=DEBUG]: – → {"name":"DEBUG","value":"1"}`)},
 		"env-added-by-another-manager":    {state: allowed},
 		"env-removed":                     {state: denied(api + `.env[name=LOG_LEVEL]: {"name":"LOG_LEVEL","value":"info"} → –`)},
-		"restart":                         {state: want{Warned, []string{`spec.template.metadata.annotations["kubectl.kubernetes.io/restartedAt"]: – → 2026-11-22T23:40:00Z`}}},
+		"restart":                         {state: want{Recorded, []string{`spec.template.metadata.annotations["kubectl.kubernetes.io/restartedAt"]: – → 2026-11-22T23:40:00Z`}}},
 		"owner-label-removed":             {state: denied(`metadata.labels["kustomize.toolkit.fluxcd.io/name"]: apps → –`)},
 		"opted-out":                       {state: denied(`metadata.annotations["kustomize.toolkit.fluxcd.io/reconcile"]: – → disabled`)},
 		"managedfields-wiped":             {state: denied("metadata.managedFields[manager=kustomize-controller]: removed")},

@@ -43,8 +43,10 @@ const (
 	Deleted FindingKind = "Deleted"
 	// LookAlike is an object that claims an owner which does not declare it.
 	LookAlike FindingKind = "LookAlike"
-	// Restarted is the annotation of `kubectl rollout restart`. It is written down, never refused.
+	// Restarted is the annotation of `kubectl rollout restart`.
 	Restarted FindingKind = "Restarted"
+	// Undeclared is a change that git and Flux do not care about. It is found only where every change counts.
+	Undeclared FindingKind = "Undeclared"
 )
 
 // Finding is one thing that an edit does to a managed object.
