@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -9,25 +10,29 @@ import (
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 )
 
 // options are the controller's flags.
 type options struct {
-	fluxNamespace    string
-	namespace        string
-	serviceAccount   string
-	overrideManagers stringList
-	configuration    string
-	caSecret         string
-	failurePolicy    string
-	webhookPort      int
-	metricsAddress   string
-	healthAddress    string
-	leaderElect      bool
-	shutdownDelay    time.Duration
-	version          bool
-	zap              zap.Options
+	fluxNamespace         string
+	fluxControllers       controllerList
+	withoutFlux           bool
+	namespace             string
+	serviceAccount        string
+	overrideManagers      stringList
+	defaultServiceAccount string
+	configuration         string
+	caSecret              string
+	failurePolicy         string
+	webhookPort           int
+	metricsAddress        string
+	healthAddress         string
+	leaderElect           bool
+	shutdownDelay         time.Duration
+	version               bool
+	zap                   zap.Options
 }
 
 // stringList is a flag that may be given several times.
@@ -40,15 +45,41 @@ func (l *stringList) Set(value string) error {
 	return nil
 }
 
+// controllerList is a flag that may be given several times: NAME or NAMESPACE/NAME.
+type controllerList []types.NamespacedName
+
+func (l *controllerList) String() string {
+	var out []string
+	for _, c := range *l {
+		out = append(out, strings.TrimPrefix(c.String(), "/"))
+	}
+	return strings.Join(out, ",")
+}
+
+func (l *controllerList) Set(value string) error {
+	namespace, name, qualified := strings.Cut(value, "/")
+	if !qualified {
+		namespace, name = "", value
+	}
+	if name == "" || qualified && namespace == "" || strings.Contains(name, "/") {
+		return fmt.Errorf("%q must be NAME or NAMESPACE/NAME", value)
+	}
+	*l = append(*l, types.NamespacedName{Namespace: namespace, Name: name})
+	return nil
+}
+
 // parse reads the arguments. Its error has been or, for what the flag package does not check, is for the user.
 func parse(program string, args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
 	set := flag.NewFlagSet(program, flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.StringVar(&o.fluxNamespace, "flux-namespace", "flux-system", "Namespace that Flux's controllers run in.")
+	set.Var(&o.fluxControllers, "flux-controller", "Controller of Flux under another name than the usual: NAME, in --flux-namespace, or NAMESPACE/NAME. It is the name of its service account, or of the Deployment or StatefulSet that runs as a usual one. May be repeated.")
+	set.BoolVar(&o.withoutFlux, "without-flux", false, "Flux does not run in this cluster but applies to it from another one (hub and spoke): its kinds need not be installed, and EditPolicies name its identities. Nothing is restored here.")
 	set.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "Namespace that this controller runs in; default $POD_NAMESPACE.")
 	set.StringVar(&o.serviceAccount, "service-account", "gitops-drift", "Service account, and Deployment, that this controller runs as.")
 	set.Var(&o.overrideManagers, "override-manager", "Field manager that kustomize-controller takes over from too; give the same as to kustomize-controller. May be repeated.")
+	set.StringVar(&o.defaultServiceAccount, "default-service-account", "", "Service account with which Flux applies for Kustomizations and HelmReleases that name none, in their namespace; give the same as to Flux's controllers.")
 	set.StringVar(&o.configuration, "webhook-configuration", "gitops-drift", "ValidatingWebhookConfiguration whose caBundle is kept and that says under which names the API server calls.")
 	set.StringVar(&o.caSecret, "ca-secret", "gitops-drift-webhook-ca", "Secret, in this controller's namespace, that keeps the webhook's certificate authority.")
 	set.StringVar(&o.failurePolicy, "failure-policy", string(admissionregistrationv1.Ignore), "What to do with an edit that cannot be judged, as the ValidatingWebhookConfiguration says: Ignore or Fail.")
@@ -71,6 +102,9 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("the namespace of this controller is not known: set --namespace or POD_NAMESPACE")
 	case o.failurePolicy != string(admissionregistrationv1.Ignore) && o.failurePolicy != string(admissionregistrationv1.Fail):
 		return nil, fmt.Errorf("--failure-policy is %q: it must be Ignore or Fail", o.failurePolicy)
+	}
+	for i := range o.fluxControllers {
+		o.fluxControllers[i].Namespace = cmp.Or(o.fluxControllers[i].Namespace, o.fluxNamespace)
 	}
 	return o, nil
 }

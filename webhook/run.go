@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -102,15 +103,18 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options) error {
 		return err
 	}
 	store := &desired.Store{}
+	lookups := &follow.Lookups{Store: store, Cache: mgr.GetCache(), Kustomizations: !o.withoutFlux}
+	if lookups.HelmReleases, err = cached(ctx, mgr, o); err != nil {
+		return err
+	}
+	if err := (&policy.Acceptor{Client: mgr.GetClient()}).SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if err := addWebhook(mgr, o, lookups); err != nil || o.withoutFlux {
+		return err
+	}
 	builder := desired.NewBuilder(direct, desired.NewClusterFetcher())
 	if err := (&follow.Follower{Client: mgr.GetClient(), Builder: builder, Store: store}).SetupWithManager(mgr); err != nil {
-		return err
-	}
-	lookups := &follow.Lookups{Store: store, Cache: mgr.GetCache()}
-	if lookups.HelmReleases, err = cached(ctx, mgr); err != nil {
-		return err
-	}
-	if err := addWebhook(mgr, o, lookups); err != nil {
 		return err
 	}
 	return addLoop(ctx, mgr, o, store, lookups)
@@ -128,12 +132,17 @@ func addLoop(ctx context.Context, mgr manager.Manager, o *options, store *desire
 			if err != nil {
 				return false
 			}
-			effective, ok := policy.Effective(policies, object, owner)
+			labels, err := lookups.NamespaceLabels(policy.Namespace(object))
+			if err != nil {
+				return false
+			}
+			effective, ok := policy.Effective(policies, policy.Object{Key: object, Owner: owner, NamespaceLabels: labels})
 			return ok && effective.Spec.Restore
 		},
-		Metrics:          metrics.Registry,
-		Log:              mgr.GetLogger().WithName("restore"),
-		OverrideManagers: o.overrideManagers,
+		Metrics:               metrics.Registry,
+		Log:                   mgr.GetLogger().WithName("restore"),
+		OverrideManagers:      o.overrideManagers,
+		DefaultServiceAccount: o.defaultServiceAccount,
 	})
 	if err != nil {
 		return err
@@ -148,13 +157,37 @@ func addLoop(ctx context.Context, mgr manager.Manager, o *options, store *desire
 	}); err != nil {
 		return err
 	}
+	namespaces, err := mgr.GetCache().GetInformer(ctx, follow.NewNamespace(), cache.BlockUntilSynced(false))
+	if err != nil {
+		return err
+	}
+	if _, err := namespaces.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(before, after any) {
+			if !maps.Equal(labelsOf(before), labelsOf(after)) {
+				loop.PolicyChanged()
+			}
+		},
+	}); err != nil {
+		return err
+	}
 	return mgr.Add(loop)
+}
+
+// labelsOf returns the labels of an object that an informer holds.
+func labelsOf(object any) map[string]string {
+	if metadata, ok := object.(client.Object); ok {
+		return metadata.GetLabels()
+	}
+	return nil
 }
 
 // cached fills the cache with what is read from it on the path of a request. HelmReleases are optional in Flux; it
 // reports whether there are any.
-func cached(ctx context.Context, mgr manager.Manager) (helmReleases bool, err error) {
-	kinds := []client.Object{&v1alpha1.EditPolicy{}, &kustomizev1.Kustomization{}}
+func cached(ctx context.Context, mgr manager.Manager, o *options) (helmReleases bool, err error) {
+	kinds := []client.Object{&v1alpha1.EditPolicy{}, &v1alpha1.BreakGlass{}, follow.NewNamespace()}
+	if !o.withoutFlux {
+		kinds = append(kinds, &kustomizev1.Kustomization{})
+	}
 	helm := helmv2.GroupVersion.WithKind(helmv2.HelmReleaseKind)
 	_, err = mgr.GetRESTMapper().RESTMapping(helm.GroupKind(), helm.Version)
 	switch {
@@ -178,10 +211,12 @@ func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups) erro
 	}
 	mgr.GetWebhookServer().Register(admission.Path, &webhook.Admission{Handler: &admission.Handler{
 		Installation: &admission.Installation{
-			FluxNamespace:  o.fluxNamespace,
-			Namespace:      o.namespace,
-			ServiceAccount: o.serviceAccount,
-			Takeover:       ownership.Takeover(o.overrideManagers),
+			FluxNamespace:         o.fluxNamespace,
+			FluxControllers:       o.fluxControllers,
+			DefaultServiceAccount: o.defaultServiceAccount,
+			Namespace:             o.namespace,
+			ServiceAccount:        o.serviceAccount,
+			Takeover:              ownership.Takeover(o.overrideManagers),
 		},
 		Lookups: lookups,
 		KindOf: func(resource schema.GroupVersionResource) (schema.GroupVersionKind, error) {

@@ -12,12 +12,13 @@ import (
 
 // Keys of the audit annotations; the API server puts the webhook's name and a slash before them.
 const (
-	AuditDecision = "decision"
-	AuditPolicy   = "policy"
-	AuditOwner    = "owner"
-	AuditRevision = "revision"
-	AuditFields   = "fields"
-	AuditError    = "error"
+	AuditDecision   = "decision"
+	AuditPolicy     = "policy"
+	AuditBreakGlass = "break-glass"
+	AuditOwner      = "owner"
+	AuditRevision   = "revision"
+	AuditFields     = "fields"
+	AuditError      = "error"
 )
 
 // AuditAnnotations are the evidence that the API server keeps in its audit log, of refused requests too. Requests that
@@ -26,13 +27,17 @@ func (v *Verdict) AuditAnnotations() map[string]string {
 	if v.Decision == Passed {
 		return nil
 	}
-	out := map[string]string{AuditDecision: string(v.Decision), AuditOwner: v.Owner.String()}
+	out := map[string]string{AuditDecision: string(v.Decision)}
 	set := func(key, value string) {
 		if value != "" {
 			out[key] = value
 		}
 	}
+	if v.Owner != (ownership.Owner{}) {
+		out[AuditOwner] = v.Owner.String()
+	}
 	set(AuditPolicy, v.Policy)
+	set(AuditBreakGlass, v.BreakGlass)
 	set(AuditRevision, v.Revision)
 	set(AuditFields, strings.Join(v.summary(), "\n"))
 	return out
@@ -80,7 +85,7 @@ func (v *Verdict) log(log logr.Logger, r *Request) {
 		level = 1
 	}
 	found := v.Findings[:min(len(v.Findings), maxFindings)]
-	log.V(level).Info("edit of a managed object", "decision", v.Decision, "policy", v.Policy, "operation", r.Operation,
+	log.V(level).Info("edit of a managed object", "decision", v.Decision, "policy", v.Policy, "breakGlass", v.BreakGlass, "operation", r.Operation,
 		"object", objectName(v.Object), "group", v.Object.Group, "subresource", r.Subresource,
 		"owner", v.Owner.String(), "revision", v.Revision, "user", r.User.Username, "groups", r.User.Groups,
 		"manager", writer(r), "findings", found, "count", len(v.Findings), "dryRun", r.DryRun)

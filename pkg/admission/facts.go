@@ -22,11 +22,15 @@ type Facts struct {
 	State   *desired.State
 	// Policy is the one that applies, nil for none: then edits are recorded.
 	Policy *v1alpha1.EditPolicy
+	// BreakGlass is the one that is in force for the object and the editor, nil for none.
+	BreakGlass *v1alpha1.BreakGlass
+	// Opens is what is known of a BreakGlass that the request creates, nil for other requests.
+	Opens *Opening
 }
 
 // OwnerStatus is what a Kustomization or HelmRelease says about itself and about one object.
 type OwnerStatus struct {
-	// ServiceAccount is the account in the owner's namespace that Flux applies with; empty for Flux's own.
+	// ServiceAccount is the account in the owner's namespace that the owner says to apply with; empty for none.
 	ServiceAccount string
 	Suspended      bool
 	// Revision is what Flux applied last.
@@ -77,4 +81,8 @@ type Lookups interface {
 	Owner(owner ownership.Owner, key desired.Key) (*OwnerStatus, error)
 	// Policies returns all policies; the slice is not changed by the caller.
 	Policies() ([]v1alpha1.EditPolicy, error)
+	// NamespaceLabels returns the labels of a namespace; they are not changed by the caller.
+	NamespaceLabels(namespace string) (map[string]string, error)
+	// BreakGlasses returns all of them; the slice is not changed by the caller.
+	BreakGlasses() ([]v1alpha1.BreakGlass, error)
 }

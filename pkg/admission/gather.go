@@ -2,7 +2,9 @@ package admission
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/gitops-drift/gitops-drift/pkg/breakglass"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/policy"
@@ -11,6 +13,11 @@ import (
 // gather looks up what Judge needs to know about a request.
 func gather(r *Request, installation *Installation, lookups Lookups) (*Facts, error) {
 	facts := &Facts{Installation: installation}
+	if r.opens() {
+		var err error
+		facts.Opens, err = opening(r, lookups)
+		return facts, err
+	}
 	if want, state, ok := lookups.Desired(r.Object); ok {
 		facts.Desired, facts.State = want, state
 	}
@@ -36,12 +43,44 @@ func gather(r *Request, installation *Installation, lookups Lookups) (*Facts, er
 			facts.Managed = true
 		}
 	}
+	return facts, facts.regulate(r, lookups)
+}
+
+// regulate finds the policy that applies, and a BreakGlass that sets it aside.
+func (f *Facts) regulate(r *Request, lookups Lookups) error {
 	policies, err := lookups.Policies()
 	if err != nil {
-		return nil, fmt.Errorf("list EditPolicies: %w", err)
+		return fmt.Errorf("list EditPolicies: %w", err)
 	}
-	if p, ok := policy.Effective(policies, r.Object, owner); ok {
-		facts.Policy = p
+	labels, err := f.namespaceLabels(r, lookups)
+	if err != nil {
+		return fmt.Errorf("look up namespace %s: %w", policy.Namespace(r.Object), err)
 	}
-	return facts, nil
+	f.Policy, _ = policy.Effective(policies, policy.Object{Key: r.Object, Owner: f.Owner, NamespaceLabels: labels})
+	if f.Policy == nil || f.Policy.Spec.BreakGlass == nil {
+		return nil
+	}
+	glasses, err := lookups.BreakGlasses()
+	if err != nil {
+		return fmt.Errorf("list BreakGlasses: %w", err)
+	}
+	f.BreakGlass = breakglass.For(glasses, f.Policy, r.Object, r.User, time.Now())
+	return nil
+}
+
+// namespaceLabels returns the labels of the object's namespace. A Namespace is matched by the labels that it had, or that
+// git gives it, so that no edit of them chooses the policy that it is judged by.
+func (f *Facts) namespaceLabels(r *Request, lookups Lookups) (map[string]string, error) {
+	name := policy.Namespace(r.Object)
+	switch {
+	case name == "":
+		return nil, nil
+	case name == r.Object.Namespace:
+		return lookups.NamespaceLabels(name)
+	case r.Old != nil:
+		return r.Old.GetLabels(), nil
+	case f.State != nil:
+		return f.Desired.GetLabels(), nil
+	}
+	return r.New.GetLabels(), nil
 }

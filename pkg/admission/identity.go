@@ -1,10 +1,12 @@
 package admission
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fluxcd/pkg/ssa"
 
@@ -15,6 +17,11 @@ import (
 type Installation struct {
 	// FluxNamespace is where Flux's controllers run.
 	FluxNamespace string
+	// FluxControllers are those beyond the ones that every Flux has: service accounts, and at the same time the names of
+	// the Deployments or StatefulSets whose Pods may also run as one of Flux's usual accounts there (shards).
+	FluxControllers []types.NamespacedName
+	// DefaultServiceAccount is the --default-service-account of Flux's controllers, empty for none.
+	DefaultServiceAccount string
 	// Namespace and ServiceAccount are this controller's own.
 	Namespace, ServiceAccount string
 	// Takeover lists the managers that Flux takes over from; see ownership.Takeover.
@@ -27,8 +34,13 @@ var fluxControllers = []string{
 	"image-reflector-controller", "image-automation-controller", "source-watcher",
 }
 
-// podName is the extra user information that the API server reads from a token bound to a Pod.
-const podName = "authentication.kubernetes.io/pod-name"
+// What the API server notes about a user beside names and groups. Plain impersonation has none of it.
+const (
+	// podName is read from a token that is bound to a Pod.
+	podName = "authentication.kubernetes.io/pod-name"
+	// credentialID is that of a client certificate (since Kubernetes 1.32) or of a token.
+	credentialID = "authentication.kubernetes.io/credential-id"
+)
 
 const (
 	serviceAccountPrefix = "system:serviceaccount:"
@@ -41,37 +53,60 @@ var clusterUsers = []string{"system:kube-controller-manager", "system:kube-sched
 
 // Trusts says why this writer's edits are never judged, empty if they are.
 //
-// Names alone prove little, because whoever may impersonate can take one: a controller in a Pod must show the uid and
-// the Pod's name that only its token carries (plain impersonation has neither). The controllers of
-// kube-controller-manager use tokens of service accounts in kube-system that are bound to no Pod.
+// Names and groups alone prove nothing, because whoever may impersonate can take them. A controller in a Pod must show
+// the uid and the Pod's name that only its token carries. The controllers of kube-controller-manager use tokens of
+// service accounts in kube-system that are bound to no Pod. Components of the control plane and nodes come with a
+// certificate, the API server to itself with a token that has a uid.
 func (i *Installation) Trusts(user authenticationv1.UserInfo) string {
 	namespace, account, ok := serviceAccount(user)
 	switch {
-	case ok && namespace == i.FluxNamespace && slices.Contains(fluxControllers, account) && inPodOf(user, account):
+	case ok && i.flux(namespace, account) && i.inFluxPod(user, namespace, account):
 		return "Flux's " + account
 	case ok && namespace == i.Namespace && account == i.ServiceAccount && inPodOf(user, account):
 		return "this controller"
 	case ok && namespace == clusterNamespace && user.UID != "" && len(user.Extra[podName]) == 0:
 		return "a controller of the cluster"
-	case slices.Contains(clusterUsers, user.Username):
+	case slices.Contains(clusterUsers, user.Username) && authenticated(user):
 		return "a component of the cluster"
-	case slices.Contains(user.Groups, nodesGroup):
+	case slices.Contains(user.Groups, nodesGroup) && authenticated(user):
 		return "a node"
 	}
 	return ""
 }
 
-// inPodOf reports whether the user came with the token of a Pod of this Deployment.
-func inPodOf(user authenticationv1.UserInfo, deployment string) bool {
-	pod := user.Extra[podName]
-	return user.UID != "" && len(pod) == 1 && strings.HasPrefix(pod[0], deployment+"-")
+// flux reports whether this is a service account of one of Flux's controllers.
+func (i *Installation) flux(namespace, account string) bool {
+	return namespace == i.FluxNamespace && slices.Contains(fluxControllers, account) ||
+		slices.Contains(i.FluxControllers, types.NamespacedName{Namespace: namespace, Name: account})
 }
 
-// applies reports whether this is Flux in the guise of the service account that owner names: Flux impersonates it, so
-// it comes with a name and groups but, unlike a token of that account, without a uid.
-func applies(user authenticationv1.UserInfo, owner ownership.Owner, account string) bool {
+// inFluxPod reports whether the user came with the token of a Pod of this controller, or of one that the installation
+// adds in the same namespace.
+func (i *Installation) inFluxPod(user authenticationv1.UserInfo, namespace, account string) bool {
+	return inPodOf(user, account) || slices.ContainsFunc(i.FluxControllers, func(c types.NamespacedName) bool {
+		return c.Namespace == namespace && inPodOf(user, c.Name)
+	})
+}
+
+// inPodOf reports whether the user came with the token of a Pod of this Deployment (NAME-HASH-RANDOM) or StatefulSet
+// (NAME-ORDINAL). A Pod by hand can have such a name too: who may create Pods with Flux's account is Flux.
+func inPodOf(user authenticationv1.UserInfo, workload string) bool {
+	pod := user.Extra[podName]
+	return user.UID != "" && len(pod) == 1 && strings.HasPrefix(pod[0], workload+"-")
+}
+
+// authenticated reports whether the user came with a credential of their own rather than by plain impersonation. Not all
+// ways of authentication note an id of the credential: tokens from a file and many webhooks note a uid.
+func authenticated(user authenticationv1.UserInfo) bool {
+	return user.UID != "" || len(user.Extra[credentialID]) > 0
+}
+
+// applies reports whether this is Flux in the guise of the service account that owner names, or else of the default one:
+// Flux impersonates it, so it comes with a name and groups but, unlike a token of that account, without a uid.
+func (i *Installation) applies(user authenticationv1.UserInfo, owner ownership.Owner, account string) bool {
 	namespace, name, ok := serviceAccount(user)
-	return ok && account != "" && namespace == owner.Namespace && name == account && user.UID == "" && len(user.Extra) == 0
+	return ok && name != "" && namespace == owner.Namespace && name == cmp.Or(account, i.DefaultServiceAccount) &&
+		user.UID == "" && len(user.Extra) == 0
 }
 
 // person reports whether this is a human or a pipeline that logs in as one.

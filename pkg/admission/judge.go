@@ -17,6 +17,10 @@ func Judge(r *Request, facts *Facts) (*Verdict, error) {
 	if v.Reason = passes(r, facts); v.Reason != "" {
 		return v, nil
 	}
+	if facts.Opens != nil {
+		facts.Opens.judge(r, v)
+		return v, nil
+	}
 	v.Owner = facts.Owner
 	v.Revision, v.File = source(facts)
 	var err error
@@ -33,7 +37,10 @@ func Judge(r *Request, facts *Facts) (*Verdict, error) {
 	v.Decision = Recorded
 	if facts.Policy != nil {
 		v.Policy = facts.Policy.Name
-		v.Decision = decide(r, facts.Policy, v.Findings)
+		v.Decision = decide(r, facts, v.Findings)
+	}
+	if v.Decision == UnderBreakGlass {
+		v.BreakGlass = facts.BreakGlass.Name
 	}
 	v.closing = closing(r, facts, v)
 	return v, nil
@@ -47,10 +54,14 @@ func passes(r *Request, facts *Facts) string {
 	switch {
 	case r.Old != nil && r.Old.GetDeletionTimestamp() != nil:
 		return "already terminating"
+	case facts.Opens != nil:
+		return ""
 	case facts.Owner == ownership.Owner{}:
 		return "not managed by Flux"
-	case facts.Status != nil && applies(r.User, facts.Owner, facts.Status.ServiceAccount):
+	case facts.Status != nil && facts.Installation.applies(r.User, facts.Owner, facts.Status.ServiceAccount):
 		return "Flux in the name of " + facts.Owner.String()
+	case facts.Policy != nil && policy.Flux(facts.Policy, r.User):
+		return "Flux of another cluster, says EditPolicy " + facts.Policy.Name
 	case facts.Managed && facts.abandoned():
 		return "no longer managed by " + facts.Owner.String()
 	case facts.State != nil && handsOff(facts):
@@ -84,11 +95,15 @@ func source(facts *Facts) (revision, file string) {
 	return "", ""
 }
 
-func decide(r *Request, p *v1alpha1.EditPolicy, found []Finding) Decision {
-	if policy.Exempts(p, r.User) {
+// decide says what the policy that applies does about an edit.
+func decide(r *Request, facts *Facts, found []Finding) Decision {
+	p := facts.Policy
+	switch {
+	case policy.Exempts(p, r.User):
 		return Exempted
-	}
-	if !counts(p.Spec.Scope, found) {
+	case facts.BreakGlass != nil:
+		return UnderBreakGlass
+	case !counts(p.Spec.Scope, found):
 		return Recorded
 	}
 	switch p.Spec.Action {

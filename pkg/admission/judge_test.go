@@ -45,13 +45,19 @@ func recorded(t *testing.T, name string) *admissionv1.AdmissionRequest {
 // world answers lookups in tests.
 type world struct {
 	desired.Store
-	owner    *OwnerStatus
-	policies []v1alpha1.EditPolicy
-	err      error
+	owner      *OwnerStatus
+	policies   []v1alpha1.EditPolicy
+	namespaces map[string]map[string]string
+	glasses    []v1alpha1.BreakGlass
+	err        error
 }
 
 func (w *world) Desired(key desired.Key) (desired.Object, *desired.State, bool) { return w.Find(key) }
 func (w *world) Policies() ([]v1alpha1.EditPolicy, error)                       { return w.policies, w.err }
+func (w *world) BreakGlasses() ([]v1alpha1.BreakGlass, error)                   { return w.glasses, nil }
+func (w *world) NamespaceLabels(namespace string) (map[string]string, error) {
+	return w.namespaces[namespace], nil
+}
 func (w *world) Owner(owner ownership.Owner, _ desired.Key) (*OwnerStatus, error) {
 	if owner == apps {
 		return w.owner, nil

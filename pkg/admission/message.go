@@ -22,6 +22,9 @@ const (
 
 // Message is what the editor reads when the edit is refused.
 func (v *Verdict) Message() string {
+	if v.refusal != "" {
+		return v.refusal
+	}
 	var b strings.Builder
 	b.WriteString(v.headline())
 	if v.File != "" {
@@ -43,6 +46,8 @@ func (v *Verdict) Warnings() []string {
 		return append(append([]string{v.headline()}, v.lines()...), v.closing)
 	case v.Decision == Recorded && restartOnly(v.Findings):
 		return []string{v.closing}
+	case v.Decision == UnderBreakGlass:
+		return []string{fmt.Sprintf("BreakGlass %s admits this edit. %s", v.BreakGlass, v.closing)}
 	}
 	return nil
 }

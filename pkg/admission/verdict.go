@@ -18,9 +18,11 @@ const (
 	Allowed Decision = "Allowed"
 	// Exempted: the policy exempts the writer.
 	Exempted Decision = "Exempted"
-	Recorded Decision = "Recorded"
-	Warned   Decision = "Warned"
-	Denied   Decision = "Denied"
+	// UnderBreakGlass: a BreakGlass is in force for the object and the writer.
+	UnderBreakGlass Decision = "BreakGlass"
+	Recorded        Decision = "Recorded"
+	Warned          Decision = "Warned"
+	Denied          Decision = "Denied"
 	// Unjudged: an internal error; what happens is up to the webhook's failure policy.
 	Unjudged Decision = "Unjudged"
 )
@@ -72,6 +74,10 @@ type Verdict struct {
 	Findings []Finding
 	// Policy is the name of the policy that applied, empty for none.
 	Policy string
+	// BreakGlass is the name of the one that admitted the edit, empty for none.
+	BreakGlass string
+	// refusal says, in place of findings, why a BreakGlass must not be created.
+	refusal string
 	// closing is the sentence that says what Flux does about the edit and what to do instead.
 	closing string
 }

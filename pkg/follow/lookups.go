@@ -7,8 +7,10 @@ import (
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/pkg/admission"
@@ -21,10 +23,11 @@ import (
 // Lookups answers from a Store and a cache. It may be used concurrently.
 type Lookups struct {
 	Store *desired.Store
-	// Cache must hold Kustomizations and EditPolicies. What it returns is only read.
+	// Cache must hold EditPolicies, BreakGlasses, and the metadata of Namespaces (NewNamespace). What it returns is
+	// only read.
 	Cache client.Reader
-	// HelmReleases says that the cache holds HelmReleases too; their CRD need not be installed.
-	HelmReleases bool
+	// Kustomizations and HelmReleases say that the cache holds these too; their CRDs need not be installed.
+	Kustomizations, HelmReleases bool
 }
 
 var _ admission.Lookups = (*Lookups)(nil)
@@ -43,18 +46,45 @@ func (l *Lookups) Policies() ([]v1alpha1.EditPolicy, error) {
 	return list.Items, nil
 }
 
+// NamespaceLabels implements admission.Lookups. A namespace that the cache does not have yet has at least the label that
+// the API server gives to each.
+func (l *Lookups) NamespaceLabels(namespace string) (map[string]string, error) {
+	object := NewNamespace()
+	err := l.Cache.Get(context.Background(), client.ObjectKey{Name: namespace}, object, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) {
+		return map[string]string{corev1.LabelMetadataName: namespace}, nil
+	}
+	return object.Labels, err
+}
+
+// NewNamespace returns an object that is cached as the metadata of Namespaces.
+func NewNamespace() *metav1.PartialObjectMetadata {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return object
+}
+
+// BreakGlasses implements admission.Lookups.
+func (l *Lookups) BreakGlasses() ([]v1alpha1.BreakGlass, error) {
+	list := &v1alpha1.BreakGlassList{}
+	if err := l.Cache.List(context.Background(), list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
 // Owner implements admission.Lookups.
 func (l *Lookups) Owner(owner ownership.Owner, key desired.Key) (*admission.OwnerStatus, error) {
 	name := client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}
 	var status *admission.OwnerStatus
 	var err error
 	switch {
-	case owner.Kind == ownership.Kustomization:
+	case owner.Kind == ownership.Kustomization && l.Kustomizations:
 		ks := &kustomizev1.Kustomization{}
 		if err = l.Cache.Get(context.Background(), name, ks, client.UnsafeDisableDeepCopy); err == nil {
 			status = kustomizationStatus(ks, key)
 		}
-	case l.HelmReleases:
+	case owner.Kind == ownership.HelmRelease && l.HelmReleases:
 		hr := &helmv2.HelmRelease{}
 		if err = l.Cache.Get(context.Background(), name, hr, client.UnsafeDisableDeepCopy); err == nil {
 			status = helmReleaseStatus(hr)

@@ -1,10 +1,15 @@
 package follow
 
 import (
+	"context"
+	"maps"
 	"testing"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fluxcd/pkg/apis/meta"
 
@@ -21,7 +26,7 @@ func TestOwner(t *testing.T) {
 		{ID: "payments_api_apps_Deployment", Version: "v1"},
 		{ID: "_system__mine_rbac.authorization.k8s.io_ClusterRole", Version: "v1"},
 	}}
-	l := &Lookups{Store: &desired.Store{}, Cache: &cluster{ks: ks}}
+	l := &Lookups{Store: &desired.Store{}, Cache: &cluster{ks: ks}, Kustomizations: true}
 	for key, want := range map[desired.Key]bool{
 		{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "api"}:  true,
 		{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "api2"}: false,
@@ -58,5 +63,35 @@ func TestOwner(t *testing.T) {
 	l.Cache = &cluster{}
 	if status, err := l.Owner(owner, role); status != nil || err != nil {
 		t.Errorf("an owner that is not there: got %+v, %v", status, err)
+	}
+	l.Kustomizations, l.Cache = false, nil
+	if status, err := l.Owner(owner, role); status != nil || err != nil {
+		t.Errorf("without Kustomizations got %+v, %v", status, err)
+	}
+}
+
+// namespaces is a cache of one Namespace.
+type namespaces struct {
+	client.Reader
+	labels map[string]string
+}
+
+func (n *namespaces) Get(_ context.Context, key client.ObjectKey, out client.Object, _ ...client.GetOption) error {
+	if key.Name != "payments" {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, key.Name)
+	}
+	out.SetLabels(n.labels)
+	return nil
+}
+
+func TestNamespaceLabels(t *testing.T) {
+	l := &Lookups{Cache: &namespaces{labels: map[string]string{"tier": "prod"}}}
+	for namespace, want := range map[string]map[string]string{
+		"payments": {"tier": "prod"},
+		"new":      {"kubernetes.io/metadata.name": "new"},
+	} {
+		if got, err := l.NamespaceLabels(namespace); err != nil || !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, %v", namespace, got, err)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
@@ -21,10 +22,12 @@ func TestEffective(t *testing.T) {
 	deployment := desired.Key{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "api"}
 	owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: "flux-system", Name: "apps"}
 	everything := v1alpha1.Match{}
+	tier := v1alpha1.Match{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "prod"}}}
 
 	for name, test := range map[string]struct {
 		policies []v1alpha1.EditPolicy
 		object   desired.Key
+		labels   map[string]string
 		want     string
 	}{
 		"no policy": {object: deployment},
@@ -72,6 +75,40 @@ func TestEffective(t *testing.T) {
 			policies: []v1alpha1.EditPolicy{named("o", 0, v1alpha1.Deny, v1alpha1.Match{Owners: []string{"Kustomization/*"}})},
 			object:   deployment,
 		},
+		"namespaces by label": {
+			policies: []v1alpha1.EditPolicy{named("l", 0, v1alpha1.Deny, tier)},
+			object:   deployment, labels: map[string]string{"tier": "prod"}, want: "l",
+		},
+		"namespaces of another label": {
+			policies: []v1alpha1.EditPolicy{named("l", 0, v1alpha1.Deny, tier)},
+			object:   deployment, labels: map[string]string{"tier": "dev"},
+		},
+		"namespaces by label and by name": {
+			policies: []v1alpha1.EditPolicy{named("l", 0, v1alpha1.Deny, v1alpha1.Match{Namespaces: []string{"x"}, NamespaceSelector: tier.NamespaceSelector})},
+			object:   deployment, labels: map[string]string{"tier": "prod"},
+		},
+		"a namespace by its own labels": {
+			policies: []v1alpha1.EditPolicy{named("l", 0, v1alpha1.Deny, tier)},
+			object:   desired.Key{Kind: "Namespace", Name: "payments"}, labels: map[string]string{"tier": "prod"}, want: "l",
+		},
+		"an empty selector is for every namespace": {
+			policies: []v1alpha1.EditPolicy{named("l", 0, v1alpha1.Deny, v1alpha1.Match{NamespaceSelector: &metav1.LabelSelector{}})},
+			object:   deployment, want: "l",
+		},
+		"and for nothing that is in no namespace": {
+			policies: []v1alpha1.EditPolicy{named("l", 0, v1alpha1.Deny, v1alpha1.Match{NamespaceSelector: &metav1.LabelSelector{}})},
+			object:   desired.Key{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "payments"},
+		},
+		"a selector that cannot be read matches nothing": {
+			policies: []v1alpha1.EditPolicy{named("l", 0, v1alpha1.Deny, v1alpha1.Match{NamespaceSelector: &metav1.LabelSelector{
+				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "tier", Operator: "Is", Values: []string{"prod"}}},
+			}})},
+			object: deployment, labels: map[string]string{"tier": "prod"},
+		},
+		"a pattern that cannot be read matches itself": {
+			policies: []v1alpha1.EditPolicy{named("l", 0, v1alpha1.Deny, v1alpha1.Match{Namespaces: []string{"pay[", "p*"}})},
+			object:   deployment, want: "l",
+		},
 		"all lists must match": {
 			policies: []v1alpha1.EditPolicy{named("k", 0, v1alpha1.Deny, v1alpha1.Match{Kinds: []string{"Deployment"}, Namespaces: []string{"x"}})},
 			object:   deployment,
@@ -79,7 +116,7 @@ func TestEffective(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 {
-				got, ok := Effective(test.policies, test.object, owner)
+				got, ok := Effective(test.policies, Object{test.object, owner, test.labels})
 				if ok != (test.want != "") || ok && got.Name != test.want {
 					t.Fatalf("got %v, want %q", got, test.want)
 				}
@@ -89,21 +126,35 @@ func TestEffective(t *testing.T) {
 	}
 }
 
-func TestExempts(t *testing.T) {
-	p := &v1alpha1.EditPolicy{Spec: v1alpha1.EditPolicySpec{Exempt: []v1alpha1.Subject{
+func TestSubjects(t *testing.T) {
+	subjects := []v1alpha1.Subject{
 		{Kind: v1alpha1.User, Name: "ann"},
 		{Kind: v1alpha1.Group, Name: "sre"},
 		{Kind: v1alpha1.ServiceAccount, Namespace: "ci", Name: "deployer"},
-	}}}
-	for user, want := range map[string]bool{
-		"ann": true, "bob": false, "sre": false,
-		"system:serviceaccount:ci:deployer": true, "system:serviceaccount:cd:deployer": false, "deployer": false,
-	} {
-		if got := Exempts(p, authenticationv1.UserInfo{Username: user}); got != want {
-			t.Errorf("%s: got %v", user, got)
-		}
 	}
-	if !Exempts(p, authenticationv1.UserInfo{Username: "bob", Groups: []string{"sre"}}) {
-		t.Error("a member of an exempt group is exempt")
+	for list, test := range map[string]struct {
+		spec v1alpha1.EditPolicySpec
+		has  func(*v1alpha1.EditPolicy, authenticationv1.UserInfo) bool
+	}{
+		"exempt":     {v1alpha1.EditPolicySpec{Exempt: subjects}, Exempts},
+		"flux":       {v1alpha1.EditPolicySpec{Flux: subjects}, Flux},
+		"breakGlass": {v1alpha1.EditPolicySpec{BreakGlass: &v1alpha1.BreakGlassRule{Allowed: subjects}}, BreakGlass},
+	} {
+		p := &v1alpha1.EditPolicy{Spec: test.spec}
+		for user, want := range map[string]bool{
+			"ann": true, "bob": false, "sre": false,
+			"system:serviceaccount:ci:deployer": true, "system:serviceaccount:cd:deployer": false, "deployer": false,
+		} {
+			user := authenticationv1.UserInfo{Username: user}
+			if got := test.has(p, user); got != want {
+				t.Errorf("%s: %s: got %v", list, user.Username, got)
+			}
+			if test.has(&v1alpha1.EditPolicy{}, user) {
+				t.Errorf("%s: %s is named by an empty policy", list, user.Username)
+			}
+		}
+		if !test.has(p, authenticationv1.UserInfo{Username: "bob", Groups: []string{"sre"}}) {
+			t.Errorf("%s: a member of a group is not named", list)
+		}
 	}
 }
