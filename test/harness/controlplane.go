@@ -108,6 +108,7 @@ func (c *Cluster) startAPIServer(ctx context.Context, etcd, tokenFile string) er
 			"--service-cluster-ip-range=" + serviceRange,
 			"--tls-cert-file=" + c.pki.certFile,
 			"--tls-private-key-file=" + c.pki.keyFile,
+			"--client-ca-file=" + c.pki.caFile,
 			"--authorization-mode=Node,RBAC",
 			"--token-auth-file=" + tokenFile,
 			"--service-account-issuer=https://kubernetes.default.svc",
@@ -128,12 +129,20 @@ func (c *Cluster) startAPIServer(ctx context.Context, etcd, tokenFile string) er
 	return err
 }
 
-// startControllerManager starts kube-controller-manager with its default controllers, each under its own
-// service account, as a real cluster's, and returns when they work. It exits when it cannot build or start
+// startControllerManager starts kube-controller-manager with a certificate and its default controllers, each under its
+// own service account, as a real cluster's, and returns when they work. It exits when it cannot build or start
 // one of its controllers; like kubelet, we then start it again.
 func (c *Cluster) startControllerManager(ctx context.Context) error {
+	kubeconfig, err := c.LoginKubeconfig("system:kube-controller-manager")
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(c.dir, "kubeconfig", "kube-controller-manager.yaml")
+	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
+		return err
+	}
 	cmd, err := c.control("kube-controller-manager",
-		"--kubeconfig="+c.Kubeconfig(controllerManager),
+		"--kubeconfig="+file,
 		"--use-service-account-credentials",
 		"--service-account-private-key-file="+c.pki.saKeyFile,
 		"--root-ca-file="+c.pki.caFile,

@@ -30,6 +30,9 @@ type pki struct {
 	certFile  string // the API server's serving certificate
 	keyFile   string
 	saKeyFile string // signs service account tokens
+
+	authority *x509.Certificate
+	key       crypto.Signer
 }
 
 // newPKI writes a fresh authority, serving certificate and service account key to dir.
@@ -83,6 +86,7 @@ func newPKI(dir string) (*pki, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.authority, p.key = ca, caKey
 	p.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
 	if err := os.WriteFile(p.caFile, p.ca, 0o600); err != nil {
 		return nil, err
@@ -95,6 +99,34 @@ func newPKI(dir string) (*pki, error) {
 		return nil, err
 	}
 	return p, writeKey(p.saKeyFile, accountKey)
+}
+
+// login issues a certificate that the API server knows as this user in these groups, and its key, both PEM.
+func (p *pki) login(user string, groups []string) (certificate, key []byte, err error) {
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: user, Organization: groups},
+		NotBefore:    p.authority.NotBefore,
+		NotAfter:     p.authority.NotAfter,
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, p.authority, signer.Public(), p.key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("create a certificate for %s: %w", user, err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(signer)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), nil
 }
 
 func writeKey(path string, key crypto.PrivateKey) error {

@@ -22,18 +22,14 @@ const (
 	OnCall User = "oncall@contoso.com"
 	// Dev is a developer, in group dev, bound to the ClusterRole edit in every namespace.
 	Dev User = "dev@contoso.com"
-
-	// controllerManager is the user that Kubernetes' bootstrap policy knows kube-controller-manager by.
-	controllerManager User = "system:kube-controller-manager"
 )
 
 // groups lists each user's groups, in the order of the token file.
 func groups() map[User][]string {
 	return map[User][]string{
-		Admin:             {"system:masters"},
-		OnCall:            {"oncall"},
-		Dev:               {"dev"},
-		controllerManager: nil,
+		Admin:  {"system:masters"},
+		OnCall: {"oncall"},
+		Dev:    {"dev"},
 	}
 }
 
@@ -86,6 +82,32 @@ func (c *Cluster) restConfig(token string) *rest.Config {
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.pki.ca},
 		QPS:             -1,
 	}
+}
+
+// Login returns a client configuration of any user in any groups, by a certificate of the cluster's authority.
+func (c *Cluster) Login(user string, groups ...string) (*rest.Config, error) {
+	certificate, key, err := c.pki.login(user, groups)
+	if err != nil {
+		return nil, err
+	}
+	config := c.restConfig("")
+	config.CertData, config.KeyData = certificate, key
+	return config, nil
+}
+
+// LoginKubeconfig returns a kubeconfig that holds what [Cluster.Login] returns.
+func (c *Cluster) LoginKubeconfig(user string, groups ...string) ([]byte, error) {
+	certificate, key, err := c.pki.login(user, groups)
+	if err != nil {
+		return nil, err
+	}
+	const name = "harness"
+	config := clientcmdapi.NewConfig()
+	config.Clusters[name] = &clientcmdapi.Cluster{Server: c.url, CertificateAuthorityData: c.pki.ca}
+	config.AuthInfos[user] = &clientcmdapi.AuthInfo{ClientCertificateData: certificate, ClientKeyData: key}
+	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: user}
+	config.CurrentContext = name
+	return clientcmd.Write(*config)
 }
 
 // writeKubeconfig writes a kubeconfig file with one context for the bearer of token.
