@@ -14,20 +14,22 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"slices"
 	"time"
 )
 
-// Lifetimes. The authority is replaced, and a leaf signed anew, after two thirds of theirs.
-const (
-	authorityLifetime = 365 * 24 * time.Hour
-	leafLifetime      = 7 * 24 * time.Hour
-	// skew is how far clocks may be apart.
-	skew = 5 * time.Minute
-)
+// skew is how far clocks may be apart: certificates are valid this long before they are made.
+const skew = 5 * time.Minute
 
-// renewal is when a certificate should be replaced.
+// maxBundle bounds the authorities in a bundle, however often somebody deletes the Secret.
+const maxBundle = 4
+
+// made is when a certificate was made.
+func made(c *x509.Certificate) time.Time { return c.NotBefore.Add(skew) }
+
+// renewal is when a certificate should be replaced: after two thirds of its lifetime.
 func renewal(c *x509.Certificate) time.Time {
-	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
+	return c.NotAfter.Add(-c.NotAfter.Sub(made(c)) / 3)
 }
 
 // authority signs leaves.
@@ -37,7 +39,7 @@ type authority struct {
 }
 
 // newAuthority makes a self-signed authority.
-func newAuthority(name string, now time.Time) (*authority, error) {
+func newAuthority(name string, now time.Time, lifetime time.Duration) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -50,7 +52,7 @@ func newAuthority(name string, now time.Time) (*authority, error) {
 		SerialNumber:          serial,
 		Subject:               pkix.Name{CommonName: name},
 		NotBefore:             now.Add(-skew),
-		NotAfter:              now.Add(authorityLifetime),
+		NotAfter:              now.Add(lifetime),
 		KeyUsage:              x509.KeyUsageCertSign,
 		BasicConstraintsValid: true,
 		IsCA:                  true,
@@ -67,8 +69,8 @@ func newAuthority(name string, now time.Time) (*authority, error) {
 	return &authority{cert: cert, key: key}, nil
 }
 
-// sign returns a serving certificate for these DNS names and IP addresses.
-func (a *authority) sign(hosts []string, now time.Time) (*tls.Certificate, error) {
+// sign returns a serving certificate for these DNS names and IP addresses. It ends no later than the authority.
+func (a *authority) sign(hosts []string, now time.Time, lifetime time.Duration) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -77,7 +79,7 @@ func (a *authority) sign(hosts []string, now time.Time) (*tls.Certificate, error
 	if err != nil {
 		return nil, err
 	}
-	notAfter := now.Add(leafLifetime)
+	notAfter := now.Add(lifetime)
 	if notAfter.After(a.cert.NotAfter) {
 		notAfter = a.cert.NotAfter
 	}
@@ -141,13 +143,19 @@ func parseAuthority(certPEM, keyPEM []byte) (*authority, error) {
 	return &authority{cert: pair.Leaf, key: key}, nil
 }
 
-// bundle returns, in PEM, the authority's certificate and those of earlier ones in old that are still valid.
-func (a *authority) bundle(old []byte, now time.Time) []byte {
-	out := bytes.NewBuffer(encodeCert(a.cert))
+// bundle returns, in PEM, the authority's certificate and, newest first, those of the last earlier authorities in old.
+// Expired ones do no harm, and whether they have expired is better not left to one replica's clock.
+func (a *authority) bundle(old []byte) []byte {
+	certs := []*x509.Certificate{a.cert}
 	for _, c := range parseBundle(old) {
-		if !c.Equal(a.cert) && c.IsCA && now.Before(c.NotAfter) {
-			out.Write(encodeCert(c))
+		if c.IsCA && !slices.ContainsFunc(certs, c.Equal) {
+			certs = append(certs, c)
 		}
+	}
+	slices.SortStableFunc(certs[1:], func(a, b *x509.Certificate) int { return b.NotBefore.Compare(a.NotBefore) })
+	out := &bytes.Buffer{}
+	for _, c := range certs[:min(len(certs), maxBundle)] {
+		out.Write(encodeCert(c))
 	}
 	return out.Bytes()
 }
@@ -163,12 +171,14 @@ func parseBundle(bundle []byte) []*x509.Certificate {
 	return out
 }
 
-// trusted reports whether leaf was signed by a certificate in bundle.
-func trusted(leaf *x509.Certificate, bundle []byte) bool {
-	for _, c := range parseBundle(bundle) {
-		if leaf.CheckSignatureFrom(c) == nil {
-			return true
+// trusts reports whether a client that trusts bundle accepts leaf for every host, now.
+func trusts(bundle []byte, leaf *x509.Certificate, hosts []string, now time.Time) bool {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(bundle)
+	for _, host := range hosts {
+		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: roots, CurrentTime: now}); err != nil {
+			return false
 		}
 	}
-	return false
+	return true
 }

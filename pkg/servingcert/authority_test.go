@@ -3,6 +3,7 @@ package servingcert
 import (
 	"bytes"
 	"crypto/x509"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 func mustAuthority(t *testing.T, name string, now time.Time) *authority {
 	t.Helper()
-	ca, err := newAuthority(name, now)
+	ca, err := newAuthority(name, now, AuthorityLifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,12 +23,12 @@ func mustAuthority(t *testing.T, name string, now time.Time) *authority {
 func TestClientsTrustALeafOfTheBundle(t *testing.T) {
 	now := time.Now()
 	ca := mustAuthority(t, "ca", now)
-	leaf, err := ca.sign([]string{"webhook.flux-system.svc", "127.0.0.1"}, now)
+	leaf, err := ca.sign([]string{"webhook.flux-system.svc", "127.0.0.1"}, now, CertificateLifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(ca.bundle(nil, now)) {
+	if !pool.AppendCertsFromPEM(ca.bundle(nil)) {
 		t.Fatal("the bundle holds no certificate")
 	}
 	for _, host := range []string{"webhook.flux-system.svc", "127.0.0.1"} {
@@ -53,7 +54,7 @@ func TestAnAuthorityReadsBackAsItself(t *testing.T) {
 	if !read.cert.Equal(ca.cert) {
 		t.Error("another certificate")
 	}
-	if _, err := read.sign([]string{"a"}, time.Now()); err != nil {
+	if _, err := read.sign([]string{"a"}, time.Now(), CertificateLifetime); err != nil {
 		t.Error(err)
 	}
 	other, _, err := mustAuthority(t, "other", time.Now()).encode()
@@ -67,58 +68,85 @@ func TestAnAuthorityReadsBackAsItself(t *testing.T) {
 	}
 }
 
-func TestABundleKeepsOldAuthoritiesWhileTheyAreValid(t *testing.T) {
+func TestABundleKeepsOldAuthorities(t *testing.T) {
 	now := time.Now()
-	expired := mustAuthority(t, "expired", now.Add(-2*authorityLifetime))
-	old := mustAuthority(t, "old", now.Add(-authorityLifetime/2))
+	older := mustAuthority(t, "older", now.Add(-AuthorityLifetime))
+	old := mustAuthority(t, "old", now.Add(-AuthorityLifetime/2))
 	next := mustAuthority(t, "next", now)
-	bundle := next.bundle(old.bundle(expired.bundle(nil, now), now), now)
+	bundle := next.bundle(append(older.bundle(nil), old.bundle(nil)...))
 	var names []string
 	for _, c := range parseBundle(bundle) {
 		names = append(names, c.Subject.CommonName)
 	}
-	if got := strings.Join(names, " "); got != "next old" {
+	if got := strings.Join(names, " "); got != "next old older" {
 		t.Errorf("the bundle holds %s", got)
 	}
-	if again := next.bundle(bundle, now); !bytes.Equal(again, bundle) {
+	if again := next.bundle(bundle); !bytes.Equal(again, bundle) {
 		t.Error("the bundle changes without need")
 	}
-	leaf, err := old.sign([]string{"a"}, now)
+	leaf, err := old.sign([]string{"a"}, now, CertificateLifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !trusted(leaf.Leaf, bundle) {
+	if !trusts(bundle, leaf.Leaf, []string{"a"}, now) {
 		t.Error("a leaf of the old authority is not trusted any more")
 	}
-	if trusted(leaf.Leaf, next.bundle(nil, now)) {
+	if trusts(next.bundle(nil), leaf.Leaf, []string{"a"}, now) {
 		t.Error("a leaf of an authority that is not in the bundle is trusted")
 	}
 }
 
-func TestALeafIsRenewedInTime(t *testing.T) {
+func TestABundleIsBounded(t *testing.T) {
 	now := time.Now()
-	ca := mustAuthority(t, "ca", now)
-	bundle := ca.bundle(nil, now)
+	var bundle []byte
+	for i := range 20 {
+		bundle = mustAuthority(t, strconv.Itoa(i), now.Add(time.Duration(i)*time.Hour)).bundle(bundle)
+	}
+	var names []string
+	for _, c := range parseBundle(bundle) {
+		names = append(names, c.Subject.CommonName)
+	}
+	if got := strings.Join(names, " "); got != "19 18 17 16" {
+		t.Errorf("the bundle holds %s", got)
+	}
+}
+
+func TestALeafIsRenewedInTime(t *testing.T) {
+	start := time.Now()
+	ca := mustAuthority(t, "ca", start)
+	bundle := ca.bundle(nil)
+	now := start.Add(time.Hour)
 	k := &Keeper{}
-	first, err := k.renew(ca, bundle, []string{"a"}, now)
-	if err != nil {
+	if _, err := k.renew(ca, bundle, []string{"a"}, now); err != nil {
 		t.Fatal(err)
 	}
-	same := func(what string, want bool, hosts []string, bundle []byte, at time.Time) {
-		t.Helper()
+	first := k.leaf
+	fresh := mustAuthority(t, "fresh", now.Add(CertificateLifetime*2/3))
+	for _, test := range []struct {
+		name   string
+		hosts  []string
+		ca     *authority
+		bundle []byte
+		at     time.Time
+		kept   bool
+	}{
+		{"nothing changed", []string{"a"}, ca, bundle, now.Add(time.Hour), true},
+		{"another host", []string{"a", "b"}, ca, bundle, now.Add(time.Hour), false},
+		{"old", []string{"a"}, ca, bundle, now.Add(CertificateLifetime * 2 / 3), false},
+		{"old, and a new authority that is published this second", []string{"a"}, fresh, fresh.bundle(bundle), made(fresh.cert).Add(time.Second), true},
+		{"old, and a new authority that is published for a while", []string{"a"}, fresh, fresh.bundle(bundle), made(fresh.cert).Add(time.Minute), false},
+		{"not trusted any more", []string{"a"}, fresh, fresh.bundle(nil), now.Add(CertificateLifetime * 2 / 3), false},
+		{"expired", []string{"a"}, ca, bundle, now.Add(CertificateLifetime), false},
+	} {
 		k := &Keeper{leaf: first}
-		got, err := k.renew(ca, bundle, hosts, at)
+		due, err := k.renew(test.ca, test.bundle, test.hosts, test.at)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if (got == first) != want {
-			t.Errorf("%s: kept %v, want %v", what, got == first, want)
+		if (k.leaf == first) != test.kept || !due.After(test.at) {
+			t.Errorf("%s: kept %v, want %v; due in %s", test.name, k.leaf == first, test.kept, due.Sub(test.at))
 		}
 	}
-	same("nothing changed", true, []string{"a"}, bundle, now.Add(time.Hour))
-	same("another host", false, []string{"a", "b"}, bundle, now.Add(time.Hour))
-	same("old", false, []string{"a"}, bundle, now.Add(leafLifetime*2/3))
-	same("not trusted any more", false, []string{"a"}, mustAuthority(t, "other", now).bundle(nil, now), now.Add(time.Hour))
 	if _, err := k.renew(ca, bundle, nil, now); err == nil {
 		t.Error("a certificate for nobody")
 	}
@@ -126,8 +154,8 @@ func TestALeafIsRenewedInTime(t *testing.T) {
 
 func TestALeafNeverOutlivesItsAuthority(t *testing.T) {
 	now := time.Now()
-	ca := mustAuthority(t, "ca", now.Add(-authorityLifetime+time.Hour))
-	leaf, err := ca.sign([]string{"a"}, now)
+	ca := mustAuthority(t, "ca", now.Add(-AuthorityLifetime+time.Hour))
+	leaf, err := ca.sign([]string{"a"}, now, CertificateLifetime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,17 +172,17 @@ func TestHosts(t *testing.T) {
 		{ClientConfig: admissionregistrationv1.WebhookClientConfig{Service: service}},
 		{ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &url}},
 	}}
-	if got := strings.Join(hosts(configuration), " "); got != "127.0.0.1 webhook.flux-system.svc" {
+	if got := strings.Join(hosts([]*admissionregistrationv1.ValidatingWebhookConfiguration{configuration}), " "); got != "127.0.0.1 webhook.flux-system.svc" {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestNotReadyWithoutACertificate(t *testing.T) {
-	k := &Keeper{Configuration: "gitops-drift"}
+	k := &Keeper{Configurations: []string{"gitops-drift"}}
 	if err := k.Ready(nil); err == nil || !strings.Contains(err.Error(), "ValidatingWebhookConfiguration gitops-drift") {
 		t.Errorf("got %v", err)
 	}
-	expired, err := mustAuthority(t, "ca", time.Now().Add(-authorityLifetime)).sign([]string{"a"}, time.Now().Add(-leafLifetime-time.Hour))
+	expired, err := mustAuthority(t, "ca", time.Now().Add(-AuthorityLifetime)).sign([]string{"a"}, time.Now().Add(-CertificateLifetime-time.Hour), CertificateLifetime)
 	if err != nil {
 		t.Fatal(err)
 	}

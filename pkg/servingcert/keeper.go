@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,30 +14,51 @@ import (
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// bundleKey is where the Secret keeps the certificates that clients should trust; its other keys are those of
-// kubernetes.io/tls.
-const bundleKey = "ca.crt"
+const (
+	// AuthorityLifetime and CertificateLifetime are the defaults of a Keeper.
+	AuthorityLifetime   = 365 * 24 * time.Hour
+	CertificateLifetime = 7 * 24 * time.Hour
 
-// Keeper keeps one replica's certificate, the authority that all replicas share, and the webhook configuration's
-// caBundle.
+	// propagation is how long a new authority is published before it signs for a replica that can wait: every API
+	// server must have seen the bundle.
+	propagation = 3 * time.Second
+	// recheck is the longest time between two looks at everything. The timers of a machine that was suspended are
+	// late, and nothing tells that the Secret is gone.
+	recheck = 5 * time.Minute
+	// Retries after an error.
+	minRetry = 200 * time.Millisecond
+	maxRetry = 30 * time.Second
+)
+
+// Keeper keeps one replica's certificate, the authority that all replicas share, and the caBundles of the webhook
+// configurations. Its exported fields must not change after SetupWithManager.
 type Keeper struct {
-	// Reader must read the Secret from the API server, not from a cache.
-	Reader client.Reader
-	Writer client.Client
+	// Client must read from the API server, not from a cache.
+	Client client.Client
 	// Secret is the authority's.
 	Secret client.ObjectKey
-	// Configuration is the name of the ValidatingWebhookConfiguration. Its clientConfigs tell the names that the
-	// certificate is for.
-	Configuration string
+	// Configurations are the names of ValidatingWebhookConfigurations. Their clientConfigs tell the names that the
+	// certificate is for. Those that do not exist are passed over.
+	Configurations []string
+	// AuthorityLifetime and CertificateLifetime are how long the authority and the certificates that it signs are
+	// valid; both are replaced after two thirds of it. Zero means the defaults.
+	AuthorityLifetime, CertificateLifetime time.Duration
+	// Clock is the time; nil means the real one.
+	Clock clock.PassiveClock
 
 	mu   sync.RWMutex
 	leaf *tls.Certificate
@@ -44,97 +66,91 @@ type Keeper struct {
 
 var _ reconcile.Reconciler = (*Keeper)(nil)
 
-// SetupWithManager registers the keeper on every replica, leader or not. The manager's cache needs to hold only the one
-// configuration.
+// SetupWithManager registers the keeper on every replica, leader or not.
 func (k *Keeper) SetupWithManager(mgr ctrl.Manager) error {
 	every := false
-	return ctrl.NewControllerManagedBy(mgr).
+	build := ctrl.NewControllerManagedBy(mgr).
 		Named("serving-certificate").
-		For(&admissionregistrationv1.ValidatingWebhookConfiguration{}).
-		WithOptions(controller.Options{NeedLeaderElection: &every}).
-		Complete(k)
+		WithOptions(controller.Options{
+			NeedLeaderElection: &every,
+			RateLimiter:        workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minRetry, maxRetry),
+		})
+	for _, name := range k.Configurations {
+		// The right to list and watch one object by name needs a selector of that name, and a cache has one selector.
+		watched, err := cache.New(mgr.GetConfig(), cache.Options{
+			HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+			ByObject: map[client.Object]cache.ByObject{
+				&admissionregistrationv1.ValidatingWebhookConfiguration{}: {Field: fields.OneTermEqualSelector("metadata.name", name)},
+			},
+		})
+		if err != nil {
+			return err
+		}
+		if err := mgr.Add(watched); err != nil {
+			return err
+		}
+		// All of them are looked at together.
+		build = build.WatchesRawSource(source.Kind(watched, &admissionregistrationv1.ValidatingWebhookConfiguration{},
+			handler.TypedEnqueueRequestsFromMapFunc(func(context.Context, *admissionregistrationv1.ValidatingWebhookConfiguration) []reconcile.Request {
+				return []reconcile.Request{{NamespacedName: k.Secret}}
+			})))
+	}
+	return build.Complete(k)
 }
 
-// Reconcile brings certificate, authority and caBundle up to date and returns when they need to be looked at again.
-func (k *Keeper) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	if req.Name != k.Configuration {
-		return reconcile.Result{}, nil
+// Reconcile brings certificate, authority and caBundles up to date and returns when they need to be looked at again.
+// There is only one request.
+func (k *Keeper) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	next, err := k.keep(ctx)
+	switch {
+	case apierrors.IsConflict(err):
+		// Another replica was quicker; its work is taken over.
+		log.FromContext(ctx).V(1).Info("Looking again at the certificate authority", "because", err.Error())
+		return reconcile.Result{RequeueAfter: minRetry}, nil
+	case err != nil || next.IsZero():
+		return reconcile.Result{}, err
 	}
-	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	if err := k.Writer.Get(ctx, req.NamespacedName, configuration); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	return reconcile.Result{RequeueAfter: min(max(next.Sub(k.now()), minRetry), recheck)}, nil
+}
+
+// keep does the work of Reconcile. It returns when something is due next, zero if there is nothing to keep.
+func (k *Keeper) keep(ctx context.Context) (time.Time, error) {
+	configurations, err := k.configurations(ctx)
+	if err != nil || len(configurations) == 0 {
+		return time.Time{}, err
 	}
-	now := time.Now()
-	ca, bundle, err := k.authority(ctx, now)
+	now := k.now()
+	ca, bundle, err := k.authority(ctx, bundles(configurations), now)
 	if err != nil {
-		return reconcile.Result{}, fmt.Errorf("certificate authority in Secret %s: %w", k.Secret, err)
+		return time.Time{}, fmt.Errorf("certificate authority in Secret %s: %w", k.Secret, err)
 	}
 	// The API server must trust an authority before a certificate that it signed is served.
-	if err := k.publish(ctx, configuration, bundle); err != nil {
-		return reconcile.Result{}, err
+	for _, configuration := range configurations {
+		if err := k.publish(ctx, configuration, bundle); err != nil {
+			return time.Time{}, err
+		}
 	}
-	leaf, err := k.renew(ca, bundle, hosts(configuration), now)
-	if err != nil {
-		return reconcile.Result{}, err
+	due, err := k.renew(ca, bundle, hosts(configurations), now)
+	if caDue := renewal(ca.cert); caDue.Before(due) {
+		due = caDue
 	}
-	next := renewal(leaf.Leaf)
-	if caNext := renewal(ca.cert); caNext.Before(next) {
-		next = caNext
-	}
-	return reconcile.Result{RequeueAfter: max(time.Until(next), time.Minute)}, nil
+	return due, err
 }
 
-// authority reads the shared authority; it creates it if there is none and replaces it when it grows old. Of replicas
-// that do so at the same time one wins, and the others take its authority over with their next try.
-func (k *Keeper) authority(ctx context.Context, now time.Time) (*authority, []byte, error) {
-	secret := &corev1.Secret{}
-	err := k.Reader.Get(ctx, k.Secret, secret)
-	if apierrors.IsNotFound(err) {
-		return k.create(ctx, now)
+// configurations reads those that exist.
+func (k *Keeper) configurations(ctx context.Context) ([]*admissionregistrationv1.ValidatingWebhookConfiguration, error) {
+	var out []*admissionregistrationv1.ValidatingWebhookConfiguration
+	for _, name := range k.Configurations {
+		configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+		err := k.Client.Get(ctx, client.ObjectKey{Name: name}, configuration)
+		switch {
+		case err == nil:
+			out = append(out, configuration)
+		case !apierrors.IsNotFound(err):
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	ca, err := parseAuthority(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
-	switch {
-	case err != nil:
-		return nil, nil, fmt.Errorf("%w; delete the Secret to have it made anew", err)
-	case now.Before(renewal(ca.cert)):
-		return ca, ca.bundle(secret.Data[bundleKey], now), nil
-	}
-	next, err := newAuthority(ca.cert.Subject.CommonName, now)
-	if err != nil {
-		return nil, nil, err
-	}
-	bundle := next.bundle(ca.bundle(secret.Data[bundleKey], now), now)
-	if secret.Data, err = data(next, bundle); err != nil {
-		return nil, nil, err
-	}
-	return next, bundle, k.Writer.Update(ctx, secret)
-}
-
-func (k *Keeper) create(ctx context.Context, now time.Time) (*authority, []byte, error) {
-	ca, err := newAuthority(k.Secret.Name, now)
-	if err != nil {
-		return nil, nil, err
-	}
-	bundle := ca.bundle(nil, now)
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: k.Secret.Namespace, Name: k.Secret.Name},
-		Type:       corev1.SecretTypeTLS,
-	}
-	if secret.Data, err = data(ca, bundle); err != nil {
-		return nil, nil, err
-	}
-	return ca, bundle, k.Writer.Create(ctx, secret)
-}
-
-func data(ca *authority, bundle []byte) (map[string][]byte, error) {
-	certPEM, keyPEM, err := ca.encode()
-	if err != nil {
-		return nil, err
-	}
-	return map[string][]byte{corev1.TLSCertKey: certPEM, corev1.TLSPrivateKeyKey: keyPEM, bundleKey: bundle}, nil
+	return out, nil
 }
 
 // publish puts the bundle into every webhook of the configuration.
@@ -149,40 +165,46 @@ func (k *Keeper) publish(ctx context.Context, configuration *admissionregistrati
 	if !changed {
 		return nil
 	}
-	if err := k.Writer.Patch(ctx, configuration, patch); err != nil {
-		return fmt.Errorf("publish the certificate authority: %w", err)
+	if err := k.Client.Patch(ctx, configuration, patch); err != nil {
+		return fmt.Errorf("publish the certificate authority in ValidatingWebhookConfiguration %s: %w", configuration.Name, err)
 	}
+	log.FromContext(ctx).Info("Published the certificate authority", "configuration", configuration.Name, "trusted", len(parseBundle(bundle)))
 	return nil
 }
 
-// renew returns the present certificate, or another one if it grows old, is for other hosts or not trusted any more.
-func (k *Keeper) renew(ca *authority, bundle []byte, hosts []string, now time.Time) (*tls.Certificate, error) {
+// renew replaces the certificate if it grows old, is for other hosts or not trusted any more, and returns when it is
+// due next.
+func (k *Keeper) renew(ca *authority, bundle []byte, hosts []string, now time.Time) (time.Time, error) {
 	if len(hosts) == 0 {
-		return nil, errors.New("the ValidatingWebhookConfiguration names no service and no URL")
+		return time.Time{}, errors.New("the ValidatingWebhookConfiguration names no service and no URL")
 	}
 	k.mu.RLock()
 	leaf := k.leaf
 	k.mu.RUnlock()
-	if leaf != nil && now.Before(renewal(leaf.Leaf)) && trusted(leaf.Leaf, bundle) && !slices.ContainsFunc(hosts, func(host string) bool {
-		return leaf.Leaf.VerifyHostname(host) != nil
-	}) {
-		return leaf, nil
+	if leaf != nil && trusts(bundle, leaf.Leaf, hosts, now) {
+		due := renewal(leaf.Leaf)
+		// Better an old certificate than one of an authority that some API server has not heard of yet.
+		if known := made(ca.cert).Add(propagation); known.After(due) && known.Before(leaf.Leaf.NotAfter) {
+			due = known
+		}
+		if now.Before(due) {
+			return due, nil
+		}
 	}
-	leaf, err := ca.sign(hosts, now)
+	leaf, err := ca.sign(hosts, now, lifetime(k.CertificateLifetime, CertificateLifetime))
 	if err != nil {
-		return nil, err
+		return time.Time{}, err
 	}
 	k.mu.Lock()
 	k.leaf = leaf
 	k.mu.Unlock()
-	return leaf, nil
+	return renewal(leaf.Leaf), nil
 }
 
-// hosts are the names under which the API server calls the configuration's webhooks, sorted.
-func hosts(configuration *admissionregistrationv1.ValidatingWebhookConfiguration) []string {
+// hosts are the names under which the API server calls the webhooks, sorted.
+func hosts(configurations []*admissionregistrationv1.ValidatingWebhookConfiguration) []string {
 	var out []string
-	for _, webhook := range configuration.Webhooks {
-		c := webhook.ClientConfig
+	for _, c := range clients(configurations) {
 		switch {
 		case c.Service != nil:
 			out = append(out, c.Service.Name+"."+c.Service.Namespace+".svc")
@@ -196,14 +218,57 @@ func hosts(configuration *admissionregistrationv1.ValidatingWebhookConfiguration
 	return slices.Compact(out)
 }
 
+// bundles is what the API server trusts now, for any of the webhooks.
+func bundles(configurations []*admissionregistrationv1.ValidatingWebhookConfiguration) []byte {
+	var out []byte
+	for _, c := range clients(configurations) {
+		out = append(append(out, c.CABundle...), '\n')
+	}
+	return out
+}
+
+func clients(configurations []*admissionregistrationv1.ValidatingWebhookConfiguration) []admissionregistrationv1.WebhookClientConfig {
+	var out []admissionregistrationv1.WebhookClientConfig
+	for _, configuration := range configurations {
+		for _, webhook := range configuration.Webhooks {
+			out = append(out, webhook.ClientConfig)
+		}
+	}
+	return out
+}
+
+func (k *Keeper) now() time.Time {
+	if k.Clock == nil {
+		return time.Now()
+	}
+	return k.Clock.Now()
+}
+
+func lifetime(set, otherwise time.Duration) time.Duration {
+	if set == 0 {
+		return otherwise
+	}
+	return set
+}
+
 // Certificate is for tls.Config.GetCertificate. Handshakes fail until there is one.
 func (k *Keeper) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if k.leaf == nil {
-		return nil, fmt.Errorf("no serving certificate yet: waiting for ValidatingWebhookConfiguration %s", k.Configuration)
+		return nil, fmt.Errorf("no serving certificate yet: waiting for ValidatingWebhookConfiguration %s", k.Configurations[0])
 	}
 	return k.leaf, nil
+}
+
+// Expiry is when the present certificate ends; zero if there is none.
+func (k *Keeper) Expiry() time.Time {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.leaf == nil {
+		return time.Time{}
+	}
+	return k.leaf.Leaf.NotAfter
 }
 
 // Ready is a healthz.Checker: there is a certificate and it is valid.
@@ -212,8 +277,12 @@ func (k *Keeper) Ready(*http.Request) error {
 	if err != nil {
 		return err
 	}
-	if time.Now().After(leaf.Leaf.NotAfter) {
-		return errors.New("the serving certificate has expired")
+	if !valid(leaf.Leaf, k.now()) {
+		return errors.New("the serving certificate has expired, or is not valid yet")
 	}
 	return nil
+}
+
+func valid(c *x509.Certificate, now time.Time) bool {
+	return !now.Before(c.NotBefore) && now.Before(c.NotAfter)
 }
