@@ -9,10 +9,17 @@ import (
 	"strings"
 	"time"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/gitops-drift/gitops-drift/pkg/servingcert"
 )
+
+// defaultConfigurations are those of manifests/webhook and manifests/components/fail.
+var defaultConfigurations = []string{"gitops-drift", "gitops-drift-fail-open"}
+
+// minCertLifetime leaves time to replace a certificate before it ends.
+const minCertLifetime = 10 * time.Second
 
 // options are the controller's flags.
 type options struct {
@@ -23,9 +30,10 @@ type options struct {
 	serviceAccount        string
 	overrideManagers      stringList
 	defaultServiceAccount string
-	configuration         string
+	configurations        stringList
 	caSecret              string
-	failurePolicy         string
+	caLifetime            time.Duration
+	certLifetime          time.Duration
 	webhookPort           int
 	metricsAddress        string
 	healthAddress         string
@@ -80,9 +88,10 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 	set.StringVar(&o.serviceAccount, "service-account", "gitops-drift", "Service account, and Deployment, that this controller runs as.")
 	set.Var(&o.overrideManagers, "override-manager", "Field manager that kustomize-controller takes over from too; give the same as to kustomize-controller. May be repeated.")
 	set.StringVar(&o.defaultServiceAccount, "default-service-account", "", "Service account with which Flux applies for Kustomizations and HelmReleases that name none, in their namespace; give the same as to Flux's controllers.")
-	set.StringVar(&o.configuration, "webhook-configuration", "gitops-drift", "ValidatingWebhookConfiguration whose caBundle is kept and that says under which names the API server calls.")
+	set.Var(&o.configurations, "webhook-configuration", "ValidatingWebhookConfiguration whose caBundle is kept and that says under which names the API server calls, if it exists. May be repeated; default "+strings.Join(defaultConfigurations, " and ")+".")
 	set.StringVar(&o.caSecret, "ca-secret", "gitops-drift-webhook-ca", "Secret, in this controller's namespace, that keeps the webhook's certificate authority.")
-	set.StringVar(&o.failurePolicy, "failure-policy", string(admissionregistrationv1.Ignore), "What to do with an edit that cannot be judged, as the ValidatingWebhookConfiguration says: Ignore or Fail.")
+	set.DurationVar(&o.caLifetime, "ca-lifetime", servingcert.AuthorityLifetime, "How long the webhook's certificate authority is valid; it is replaced after two thirds of this.")
+	set.DurationVar(&o.certLifetime, "certificate-lifetime", servingcert.CertificateLifetime, "How long each replica's serving certificate is valid; it is replaced after two thirds of this.")
 	set.IntVar(&o.webhookPort, "webhook-port", 9443, "Port that the webhook listens on.")
 	set.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "Address that serves metrics; 0 for none.")
 	set.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "Address that serves /healthz and /readyz.")
@@ -100,8 +109,13 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q: there are only flags, see --help", set.Arg(0))
 	case o.namespace == "":
 		return nil, fmt.Errorf("the namespace of this controller is not known: set --namespace or POD_NAMESPACE")
-	case o.failurePolicy != string(admissionregistrationv1.Ignore) && o.failurePolicy != string(admissionregistrationv1.Fail):
-		return nil, fmt.Errorf("--failure-policy is %q: it must be Ignore or Fail", o.failurePolicy)
+	case o.certLifetime < minCertLifetime || o.caLifetime < 3*o.certLifetime:
+		return nil, fmt.Errorf("--certificate-lifetime is %s and --ca-lifetime %s: they must be at least %s, and three times as long as the certificate's", o.certLifetime, o.caLifetime, minCertLifetime)
+	case o.shutdownDelay < 0:
+		return nil, fmt.Errorf("--shutdown-delay is %s: it cannot be negative", o.shutdownDelay)
+	}
+	if len(o.configurations) == 0 {
+		o.configurations = defaultConfigurations
 	}
 	for i := range o.fluxControllers {
 		o.fluxControllers[i].Namespace = cmp.Or(o.fluxControllers[i].Namespace, o.fluxNamespace)

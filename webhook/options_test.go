@@ -7,11 +7,11 @@ import (
 
 func TestParse(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "flux-system")
-	o, err := parse("gitops-drift", []string{"--override-manager=a", "--override-manager=b", "--failure-policy=Fail", "--webhook-port=1"}, &strings.Builder{})
+	o, err := parse("gitops-drift", []string{"--override-manager=a", "--override-manager=b", "--webhook-configuration=c", "--webhook-port=1"}, &strings.Builder{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.overrideManagers.String() != "a,b" || o.failurePolicy != "Fail" || o.webhookPort != 1 || o.namespace != "flux-system" || o.fluxNamespace != "flux-system" {
+	if o.overrideManagers.String() != "a,b" || o.configurations.String() != "c" || o.webhookPort != 1 || o.namespace != "flux-system" || o.fluxNamespace != "flux-system" {
 		t.Errorf("got %+v", o)
 	}
 }
@@ -22,10 +22,12 @@ func TestParseRefuses(t *testing.T) {
 		args      []string
 		want      string
 	}{
-		"an unknown flag":           {"a", []string{"--colour"}, "colour"},
-		"an argument":               {"a", []string{"serve"}, `unexpected argument "serve"`},
-		"an unknown failure policy": {"a", []string{"--failure-policy=fail"}, "must be Ignore or Fail"},
-		"no namespace":              {"", nil, "set --namespace or POD_NAMESPACE"},
+		"an unknown flag":                    {"a", []string{"--colour"}, "colour"},
+		"an argument":                        {"a", []string{"serve"}, `unexpected argument "serve"`},
+		"a certificate for a second":         {"a", []string{"--certificate-lifetime=1s"}, "at least 10s"},
+		"an authority for no certificate":    {"a", []string{"--certificate-lifetime=24h", "--ca-lifetime=48h"}, "three times as long"},
+		"a pause that ends before it begins": {"a", []string{"--shutdown-delay=-1s"}, "cannot be negative"},
+		"no namespace":                       {"", nil, "set --namespace or POD_NAMESPACE"},
 	} {
 		t.Setenv("POD_NAMESPACE", test.namespace)
 		if _, err := parse("gitops-drift", test.args, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), test.want) {

@@ -13,9 +13,8 @@ import (
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"github.com/prometheus/client_golang/prometheus"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -42,6 +41,9 @@ import (
 // leaseName is the leader's lease.
 const leaseName = "gitops-drift.gitops-drift.dev"
 
+// stopTimeout bounds the shutdown after the delay. Both must end before the Pod's terminationGracePeriodSeconds.
+const stopTimeout = 20 * time.Second
+
 // run runs the controller until ctx ends.
 func run(ctx context.Context, o *options) error {
 	config, err := ctrl.GetConfig()
@@ -54,22 +56,21 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	certificate := &servingcert.Keeper{
-		Secret:        client.ObjectKey{Namespace: o.namespace, Name: o.caSecret},
-		Configuration: o.configuration,
+		Secret:              client.ObjectKey{Namespace: o.namespace, Name: o.caSecret},
+		Configurations:      o.configurations,
+		AuthorityLifetime:   o.caLifetime,
+		CertificateLifetime: o.certLifetime,
 	}
+	stopTimeout := stopTimeout
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme,
-		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
-			&admissionregistrationv1.ValidatingWebhookConfiguration{}: {
-				Field: fields.OneTermEqualSelector("metadata.name", o.configuration),
-			},
-		}},
+		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress:        o.healthAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &stopTimeout,
 		WebhookServer: webhook.NewServer(webhook.Options{
 			Port: o.webhookPort,
 			TLSOpts: []func(*tls.Config){func(c *tls.Config) {
@@ -81,11 +82,22 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	certificate.Reader, certificate.Writer = mgr.GetAPIReader(), mgr.GetClient()
+	// What is read once, not watched, is asked of the API server by this client.
+	direct, err := client.New(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: scheme, Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return err
+	}
+	certificate.Client = direct
 	if err := certificate.SetupWithManager(mgr); err != nil {
 		return err
 	}
-	if err := setUp(ctx, mgr, o); err != nil {
+	if err := metrics.Registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gitops_drift_webhook_certificate_expiry_timestamp_seconds",
+		Help: "When this replica's serving certificate ends, in seconds since 1970.",
+	}, func() float64 { return float64(certificate.Expiry().Unix()) })); err != nil {
+		return err
+	}
+	if err := setUp(ctx, mgr, o, direct); err != nil {
 		return err
 	}
 	draining := &atomic.Bool{}
@@ -96,14 +108,10 @@ func run(ctx context.Context, o *options) error {
 }
 
 // setUp adds to the manager what makes up the product.
-func setUp(ctx context.Context, mgr manager.Manager, o *options) error {
-	// Sources, variables and secrets are read when a state is built, not cached: this client asks the API server.
-	direct, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
-	if err != nil {
-		return err
-	}
+func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.Client) error {
 	store := &desired.Store{}
 	lookups := &follow.Lookups{Store: store, Cache: mgr.GetCache(), Kustomizations: !o.withoutFlux}
+	var err error
 	if lookups.HelmReleases, err = cached(ctx, mgr, o); err != nil {
 		return err
 	}
@@ -113,8 +121,11 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options) error {
 	if err := addWebhook(mgr, o, lookups); err != nil || o.withoutFlux {
 		return err
 	}
-	builder := desired.NewBuilder(direct, desired.NewClusterFetcher())
-	if err := (&follow.Follower{Client: mgr.GetClient(), Builder: builder, Store: store}).SetupWithManager(mgr); err != nil {
+	follower := &follow.Follower{Client: mgr.GetClient(), Builder: desired.NewBuilder(direct, desired.NewClusterFetcher()), Store: store}
+	if err := follower.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("desired-states", follower.Ready); err != nil {
 		return err
 	}
 	return addLoop(ctx, mgr, o, store, lookups)
@@ -209,7 +220,7 @@ func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups) erro
 	if err != nil {
 		return err
 	}
-	mgr.GetWebhookServer().Register(admission.Path, &webhook.Admission{Handler: &admission.Handler{
+	open := admission.Handler{
 		Installation: &admission.Installation{
 			FluxNamespace:         o.fluxNamespace,
 			FluxControllers:       o.fluxControllers,
@@ -222,10 +233,13 @@ func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups) erro
 		KindOf: func(resource schema.GroupVersionResource) (schema.GroupVersionKind, error) {
 			return mgr.GetRESTMapper().KindFor(resource)
 		},
-		Metrics:    instruments,
-		Log:        mgr.GetLogger().WithName("admission"),
-		FailClosed: o.failurePolicy == string(admissionregistrationv1.Fail),
-	}})
+		Metrics: instruments,
+		Log:     mgr.GetLogger().WithName("admission"),
+	}
+	closed := open
+	closed.FailClosed = true
+	mgr.GetWebhookServer().Register(admission.Path, &open)
+	mgr.GetWebhookServer().Register(admission.PathFailClosed, &closed)
 	return nil
 }
 

@@ -12,8 +12,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
-// Path is where the API server finds the webhook.
-const Path = "/admit-edits"
+// Where the API server finds the webhook: Path is for webhooks with failurePolicy Ignore, PathFailClosed, which serves a
+// Handler that is FailClosed, for those with Fail.
+const (
+	Path           = "/admit-edits"
+	PathFailClosed = Path + "/fail-closed"
+)
 
 // Handler answers admission reviews. Its fields must not change once it serves; it serves concurrently.
 type Handler struct {

@@ -3,6 +3,8 @@ package follow
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -33,6 +35,9 @@ const (
 	maxRetry = 5 * time.Minute
 )
 
+// catchUp is how long a start may take before the replica serves with what it has.
+const catchUp = time.Minute
+
 // Follower fills a desired.Store, on every replica.
 type Follower struct {
 	Client  client.Reader
@@ -41,6 +46,10 @@ type Follower struct {
 
 	mu    sync.Mutex
 	built map[types.NamespacedName]applied
+	// seen, until ready, are those that have been looked at since the first probe, at since, or before.
+	seen  map[types.NamespacedName]bool
+	ready bool
+	since time.Time
 }
 
 // applied identifies what Flux applied for a Kustomization: if none of this changed, neither did the desired state.
@@ -66,8 +75,60 @@ func (f *Follower) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(f)
 }
 
+// Ready is a healthz.Checker: every Kustomization of the start has been built, or could not be. It does not wait for
+// longer than catchUp, for a source that is out of reach must not keep the webhook from serving.
+func (f *Follower) Ready(req *http.Request) error {
+	if f.started() {
+		return nil
+	}
+	list := &kustomizev1.KustomizationList{}
+	if err := f.Client.List(req.Context(), list, client.UnsafeDisableDeepCopy); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	missing := 0
+	for i := range list.Items {
+		if !f.seen[client.ObjectKeyFromObject(&list.Items[i])] {
+			missing++
+		}
+	}
+	if missing > 0 {
+		return fmt.Errorf("%d of %d Kustomizations have not been looked at yet", missing, len(list.Items))
+	}
+	f.ready, f.seen = true, nil
+	return nil
+}
+
+// started reports whether the replica has been ready, or has waited for long enough.
+func (f *Follower) started() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.since.IsZero() {
+		f.since = time.Now()
+	}
+	if time.Since(f.since) > catchUp {
+		f.ready, f.seen = true, nil
+	}
+	return f.ready
+}
+
+// looked notes that a Kustomization has been looked at, for Ready.
+func (f *Follower) looked(key types.NamespacedName) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ready {
+		return
+	}
+	if f.seen == nil {
+		f.seen = map[types.NamespacedName]bool{}
+	}
+	f.seen[key] = true
+}
+
 // Reconcile builds the desired state of one Kustomization, if what Flux applied for it has changed.
 func (f *Follower) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	defer f.looked(req.NamespacedName)
 	owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: req.Namespace, Name: req.Name}
 	ks := &kustomizev1.Kustomization{}
 	if err := f.Client.Get(ctx, req.NamespacedName, ks); client.IgnoreNotFound(err) != nil {

@@ -3,7 +3,11 @@ package follow
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
@@ -30,6 +34,13 @@ func (c *cluster) Get(_ context.Context, key client.ObjectKey, out client.Object
 		return apierrors.NewNotFound(schema.GroupResource{Resource: "kustomizations"}, key.Name)
 	}
 	c.ks.DeepCopyInto(out.(*kustomizev1.Kustomization))
+	return nil
+}
+
+func (c *cluster) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	if c.ks != nil {
+		list.(*kustomizev1.KustomizationList).Items = []kustomizev1.Kustomization{*c.ks}
+	}
 	return nil
 }
 
@@ -131,5 +142,34 @@ func TestASuspendedKustomizationIsBuiltOnce(t *testing.T) {
 	}
 	if c.builds != 1 {
 		t.Errorf("%d builds", c.builds)
+	}
+}
+
+func TestReadyOnceEveryKustomizationHasBeenLookedAt(t *testing.T) {
+	for name, c := range map[string]*cluster{
+		"built":           {ks: applied1()},
+		"cannot be built": {ks: applied1(), err: errors.New("no such source")},
+	} {
+		f := &Follower{Client: c, Builder: c, Store: &desired.Store{}}
+		probe := httptest.NewRequest(http.MethodGet, "/readyz", nil)
+		if err := f.Ready(probe); err == nil || !strings.Contains(err.Error(), "1 of 1 Kustomizations") {
+			t.Errorf("%s: before: %v", name, err)
+		}
+		_, err := f.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(c.ks)})
+		if (err != nil) != (c.err != nil) {
+			t.Fatal(err)
+		}
+		if err := f.Ready(probe); err != nil {
+			t.Errorf("%s: after: %v", name, err)
+		}
+		c.ks.Name = "another"
+		if err := f.Ready(probe); err != nil {
+			t.Errorf("%s: with a new Kustomization: %v", name, err)
+		}
+	}
+	c := &cluster{ks: applied1()}
+	waited := &Follower{Client: c, Builder: c, Store: &desired.Store{}, since: time.Now().Add(-2 * catchUp)}
+	if err := waited.Ready(httptest.NewRequest(http.MethodGet, "/readyz", nil)); err != nil {
+		t.Errorf("after a long time: %v", err)
 	}
 }
