@@ -38,9 +38,6 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/servingcert"
 )
 
-// leaseName is the leader's lease.
-const leaseName = "gitops-drift.gitops-drift.dev"
-
 // stopTimeout bounds the shutdown after the delay. Both must end before the Pod's terminationGracePeriodSeconds.
 const stopTimeout = 20 * time.Second
 
@@ -95,6 +92,9 @@ func run(ctx context.Context, o *options) error {
 		Name: "gitops_drift_webhook_certificate_expiry_timestamp_seconds",
 		Help: "When this replica's serving certificate ends, in seconds since 1970.",
 	}, func() float64 { return float64(certificate.Expiry().Unix()) })); err != nil {
+		return err
+	}
+	if err := ownLease(ctx, direct, o); err != nil {
 		return err
 	}
 	if err := setUp(ctx, mgr, o, direct); err != nil {

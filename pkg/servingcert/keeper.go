@@ -120,7 +120,7 @@ func (k *Keeper) keep(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	now := k.now()
-	ca, bundle, err := k.authority(ctx, bundles(configurations), now)
+	ca, bundle, err := k.authority(ctx, configurations, now)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("certificate authority in Secret %s: %w", k.Secret, err)
 	}

@@ -234,7 +234,7 @@ func TestReplicasThatStartTogetherShareAnAuthority(t *testing.T) {
 	w := newWorld(t, 0)
 	k := &Keeper{Client: w.client, Secret: w.secret, Configurations: names, Clock: w.clock}
 	// Both read the empty Secret before either fills it.
-	first, err := k.secret(context.Background())
+	first, err := k.secret(context.Background(), &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: names[0]}})
 	if err != nil {
 		t.Fatal(err)
 	}

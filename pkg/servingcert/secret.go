@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
+	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
@@ -22,10 +24,10 @@ const bundleKey = "ca.crt"
 const owner = client.FieldOwner("gitops-drift")
 
 // authority reads the shared authority and its bundle. It replaces an authority that grows old, that cannot be read, or
-// that is not there; what is in trusted, the certificates that clients trust now, stays trusted then. Of replicas that
+// that is not there; the certificates that clients of the configurations trust now stay trusted then. Of replicas that
 // do so at the same time one wins, and the others get a conflict.
-func (k *Keeper) authority(ctx context.Context, trusted []byte, now time.Time) (*authority, []byte, error) {
-	secret, err := k.secret(ctx)
+func (k *Keeper) authority(ctx context.Context, configurations []*admissionregistrationv1.ValidatingWebhookConfiguration, now time.Time) (*authority, []byte, error) {
+	secret, err := k.secret(ctx, configurations[0])
 	if err != nil {
 		return nil, nil, err
 	}
@@ -33,7 +35,7 @@ func (k *Keeper) authority(ctx context.Context, trusted []byte, now time.Time) (
 	if err == nil {
 		return ca, secret.Data[bundleKey], nil
 	}
-	next, err := k.replace(ctx, secret, trusted, now, err)
+	next, err := k.replace(ctx, secret, bundles(configurations), now, err)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,18 +44,26 @@ func (k *Keeper) authority(ctx context.Context, trusted []byte, now time.Time) (
 
 // secret reads the Secret, which may be empty. One that is missing is created by an apply, the one way to create an
 // object whose name authorization can see; the right to create any Secret would be the right to every service account
-// of the namespace.
-func (k *Keeper) secret(ctx context.Context) (*corev1.Secret, error) {
+// of the namespace. The Secret goes when the configuration does.
+func (k *Keeper) secret(ctx context.Context, configuration *admissionregistrationv1.ValidatingWebhookConfiguration) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := k.Client.Get(ctx, k.Secret, secret)
 	if !apierrors.IsNotFound(err) {
 		return secret, err
 	}
-	empty := applycorev1.Secret(k.Secret.Name, k.Secret.Namespace).WithType(corev1.SecretTypeOpaque)
+	empty := applycorev1.Secret(k.Secret.Name, k.Secret.Namespace).WithType(corev1.SecretTypeOpaque).
+		WithOwnerReferences(OwnedBy(configuration))
 	if err := k.Client.Apply(ctx, empty, owner); err != nil {
 		return nil, err
 	}
 	return secret, k.Client.Get(ctx, k.Secret, secret)
+}
+
+// OwnedBy makes the garbage collector delete an object when the configuration is deleted.
+func OwnedBy(configuration *admissionregistrationv1.ValidatingWebhookConfiguration) *applymetav1.OwnerReferenceApplyConfiguration {
+	kind := admissionregistrationv1.SchemeGroupVersion.WithKind("ValidatingWebhookConfiguration")
+	return applymetav1.OwnerReference().WithAPIVersion(kind.GroupVersion().String()).WithKind(kind.Kind).
+		WithName(configuration.Name).WithUID(configuration.UID)
 }
 
 // read returns the authority in the Secret; the error says why there has to be another one.
