@@ -86,7 +86,7 @@ func (k *Keeper) SetupWithManager(mgr ctrl.Manager) error {
 		if err != nil {
 			return err
 		}
-		if err := mgr.Add(watched); err != nil {
+		if err := mgr.Add(everywhere{watched}); err != nil {
 			return err
 		}
 		// All of them are looked at together.
@@ -97,6 +97,12 @@ func (k *Keeper) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return build.Complete(k)
 }
+
+// everywhere runs a cache on every replica; the manager would take it for one that the leader alone runs.
+type everywhere struct{ cache.Cache }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (everywhere) NeedLeaderElection() bool { return false }
 
 // Reconcile brings certificate, authority and caBundles up to date and returns when they need to be looked at again.
 // There is only one request.

@@ -42,6 +42,8 @@ type Cluster struct {
 	sources *sources // nil without Flux
 	flux    *Instance
 
+	apiServer *process
+
 	mu      sync.Mutex
 	pods    map[client.ObjectKey]*Instance // who runs as which Pod
 	stopped bool

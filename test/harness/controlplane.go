@@ -22,28 +22,28 @@ const startAttempts = 5
 
 // startOnPort starts the program that c makes for a free port and awaits it, again with another port if
 // somebody else (another harness) was quicker to bind this one.
-func (c *Cluster) startOnPort(ctx context.Context, build func(port int) command, ready func(port int) func(context.Context) error) (int, error) {
+func (c *Cluster) startOnPort(ctx context.Context, build func(port int) command, ready func(port int) func(context.Context) error) (*process, int, error) {
 	for attempt := 1; ; attempt++ {
 		port, err := FreePort()
 		if err != nil {
-			return 0, err
+			return nil, 0, err
 		}
 		cmd := build(port)
 		if attempt > 1 {
 			if err := os.Remove(cmd.log); err != nil {
-				return 0, err
+				return nil, 0, err
 			}
 		}
 		p, err := c.reaper.spawn(cmd)
 		if err != nil {
-			return 0, err
+			return nil, 0, err
 		}
 		err = p.await(ctx, ready(port))
 		if err == nil {
-			return port, nil
+			return p, port, nil
 		}
 		if attempt == startAttempts || !p.portTaken() {
-			return 0, err
+			return nil, 0, err
 		}
 	}
 }
@@ -63,7 +63,7 @@ func (c *Cluster) startEtcd(ctx context.Context) (string, error) {
 		return "", err
 	}
 	url := func(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
-	port, err := c.startOnPort(ctx, func(port int) command {
+	_, port, err := c.startOnPort(ctx, func(port int) command {
 		cmd.args = []string{
 			"--data-dir=" + filepath.Join(c.dir, "etcd"),
 			"--listen-client-urls=" + url(port),
@@ -92,13 +92,9 @@ func (c *Cluster) startAPIServer(ctx context.Context, etcd, tokenFile string) er
 	if err != nil {
 		return err
 	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(c.pki.ca)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport}
 	url := func(port int) string { return "https://127.0.0.1:" + strconv.Itoa(port) }
-	port, err := c.startOnPort(ctx, func(port int) command {
+	var port int
+	c.apiServer, port, err = c.startOnPort(ctx, func(port int) command {
 		cmd.args = []string{
 			"--etcd-servers=" + etcd,
 			"--bind-address=127.0.0.1",
@@ -122,11 +118,36 @@ func (c *Cluster) startAPIServer(ctx context.Context, etcd, tokenFile string) er
 			"--profiling=false",
 		}
 		return cmd
-	}, func(port int) func(context.Context) error {
-		return httpReady(client, url(port)+"/readyz")
-	})
+	}, func(port int) func(context.Context) error { return c.apiServerReady(url(port)) })
 	c.url = url(port)
 	return err
+}
+
+// apiServerReady answers nil once the API server at url does.
+func (c *Cluster) apiServerReady(url string) func(context.Context) error {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(c.pki.ca)
+	return func(ctx context.Context) error {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+		defer transport.CloseIdleConnections()
+		return httpReady(&http.Client{Transport: transport}, url+"/readyz")(ctx)
+	}
+}
+
+// RestartAPIServer ends the API server as an upgrade does, by SIGTERM, starts it again at the same address and returns
+// when it is ready. It must not be called concurrently.
+func (c *Cluster) RestartAPIServer(ctx context.Context) error {
+	stopping, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := c.apiServer.stop(stopping); err != nil && ctx.Err() != nil {
+		return err
+	}
+	next, err := c.respawn(c.apiServer.command)
+	if err != nil {
+		return err
+	}
+	c.apiServer = next
+	return next.await(ctx, c.apiServerReady(c.url))
 }
 
 // startControllerManager starts kube-controller-manager with a certificate and its default controllers, each under its

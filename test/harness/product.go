@@ -12,7 +12,7 @@ import (
 // product is the name of our controller: its program, Deployment, service account and ValidatingWebhookConfiguration.
 const product = "gitops-drift"
 
-// StartProduct installs an overlay of manifests/ ("record", "enforce") as a cluster's administrator would, and starts
+// StartProduct installs an overlay of manifests/ ("record", "enforce", "enforce-fail") as a cluster's administrator would, and starts
 // one replica of our controller behind its Service. It returns when the replica is ready.
 // Args are added to the program's.
 func (c *Cluster) StartProduct(ctx context.Context, overlay string, args ...string) (*Instance, error) {
@@ -23,7 +23,7 @@ func (c *Cluster) StartProduct(ctx context.Context, overlay string, args ...stri
 	// The kinds come first: the API server must know them before there can be a policy.
 	for _, args := range [][]string{
 		{"apply", "--server-side", "-k", filepath.Join(root, "manifests", "crds")},
-		{"wait", "--for=condition=Established", "crd/editpolicies.gitops-drift.dev"},
+		{"wait", "--for=condition=Established", "crd/editpolicies.gitops-drift.dev", "crd/editrecords.gitops-drift.dev", "crd/breakglasses.gitops-drift.dev"},
 		{"apply", "--server-side", "-k", filepath.Join(root, "manifests", "overlays", overlay)},
 	} {
 		result, err := c.Kubectl(ctx, Admin, "", args...)
