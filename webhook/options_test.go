@@ -16,6 +16,19 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestControllersOfFluxAreInItsNamespaceUnlessTheySayOtherwise(t *testing.T) {
+	o, err := parse("gitops-drift", []string{
+		"--flux-controller=kustomize-controller-tenants", "--flux-controller=flux-operator/flux-operator",
+		"--flux-namespace=gitops", "--namespace=gitops", "--default-service-account=default",
+	}, &strings.Builder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := o.fluxControllers.String(); got != "gitops/kustomize-controller-tenants,flux-operator/flux-operator" || o.defaultServiceAccount != "default" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		namespace string
@@ -28,6 +41,9 @@ func TestParseRefuses(t *testing.T) {
 		"an authority for no certificate":    {"a", []string{"--certificate-lifetime=24h", "--ca-lifetime=48h"}, "three times as long"},
 		"a pause that ends before it begins": {"a", []string{"--shutdown-delay=-1s"}, "cannot be negative"},
 		"no namespace":                       {"", nil, "set --namespace or POD_NAMESPACE"},
+		"a controller with no name":          {"a", []string{"--flux-controller=gitops/"}, "must be NAME or NAMESPACE/NAME"},
+		"a controller in no namespace":       {"a", []string{"--flux-controller=/a"}, "must be NAME or NAMESPACE/NAME"},
+		"a controller in two namespaces":     {"a", []string{"--flux-controller=a/b/c"}, "must be NAME or NAMESPACE/NAME"},
 	} {
 		t.Setenv("POD_NAMESPACE", test.namespace)
 		if _, err := parse("gitops-drift", test.args, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), test.want) {

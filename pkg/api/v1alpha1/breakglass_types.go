@@ -7,7 +7,8 @@ import (
 )
 
 // BreakGlass lets one user, or a group, edit one object that Flux manages, for a while and for a reason. Its time runs
-// from its creation, by the API server's clock.
+// from its creation, by the API server's clock. At each edit under it the EditPolicy that applies to the object must let
+// the editor break glass, and its maxDuration holds.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -44,7 +45,8 @@ type BreakGlassSpec struct {
 	// +kubebuilder:validation:MaxLength=1024
 	RequestedBy string `json:"requestedBy"`
 
-	// Group, of which the requester is a member, may edit the object too. Empty for the requester alone.
+	// Group, of which the requester is a member, may edit the object too, as far as the policy lets its members break
+	// glass. Empty for the requester alone.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Group string `json:"group,omitempty"`

@@ -25,12 +25,15 @@ type Scope string
 // The scopes.
 const (
 	// Drift counts what Declared counts, and what people add by hand: fields added by managers that Flux takes over
-	// from, whether or not Flux then does.
+	// from, whether or not Flux then does. A `kubectl rollout restart` is written down, and its editor told what Flux
+	// makes of it.
 	Drift Scope = "Drift"
 	// Declared counts what git declares: fields changed or removed, objects deleted, Flux's labels and controls
 	// touched, whether or not Flux would undo it.
 	Declared Scope = "Declared"
-	// All counts every change by a writer who is not exempt.
+	// All counts every change by a writer who is not exempt: restarts, fields that Flux leaves alone or is told to
+	// ignore, and the status where a person writes it. Controllers that write to managed objects need an exemption,
+	// those of Kubernetes and Flux excepted.
 	All Scope = "All"
 )
 
@@ -44,6 +47,7 @@ const (
 // +kubebuilder:printcolumn:name="Scope",type=string,JSONPath=`.spec.scope`
 // +kubebuilder:printcolumn:name="Priority",type=integer,JSONPath=`.spec.priority`
 // +kubebuilder:printcolumn:name="Restore",type=boolean,JSONPath=`.spec.restore`
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type EditPolicy struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -82,14 +86,16 @@ type EditPolicySpec struct {
 	Exempt []Subject `json:"exempt,omitempty"`
 
 	// Flux names the identities under which Flux arrives from another cluster (hub and spoke: the user of the
-	// kubeconfig that spec.kubeConfig of the Kustomizations and HelmReleases there refers to). Their edits of objects
-	// that the policy matches are Flux's own: they are never judged.
+	// kubeconfig that spec.kubeConfig of the Kustomizations and HelmReleases there refers to, or the service account
+	// that their spec.serviceAccountName names). Their edits of objects that the policy matches are Flux's own: they
+	// are never judged. Who holds such a kubeconfig, or may impersonate its user, is Flux.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	Flux []Subject `json:"flux,omitempty"`
 
-	// BreakGlass says who may open a BreakGlass for the objects that the policy matches. Without it nobody may.
+	// BreakGlass says who may open a BreakGlass for the objects that the policy matches, and edit under it. Without it
+	// nobody may.
 	// +optional
 	BreakGlass *BreakGlassRule `json:"breakGlass,omitempty"`
 
@@ -116,7 +122,8 @@ type BreakGlassRule struct {
 	MaxDuration metav1.Duration `json:"maxDuration,omitempty"`
 }
 
-// ConditionAccepted is true where every pattern of a policy can be read.
+// ConditionAccepted is true where every pattern and selector of a policy can be read. What cannot be read is named in its
+// message; such a pattern matches nothing but its own text, and such a selector nothing at all.
 const ConditionAccepted = "Accepted"
 
 // EditPolicyStatus is what the controller makes of a policy.
@@ -139,7 +146,8 @@ type Match struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Namespaces []string `json:"namespaces,omitempty"`
 
-	// NamespaceSelector selects namespaces by their labels; objects that are in no namespace never match it.
+	// NamespaceSelector selects namespaces by their labels; objects that are in no namespace never match it. A Namespace
+	// object is selected by the labels that it has before it is edited. Who may label namespaces chooses their policies.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 
@@ -171,7 +179,7 @@ const (
 	ServiceAccount SubjectKind = "ServiceAccount"
 )
 
-// Subject names who an exemption is for, as the API server authenticates them.
+// Subject names a user, the members of a group, or a service account, as the API server authenticates them.
 // +kubebuilder:validation:XValidation:rule="(self.kind == 'ServiceAccount') == (has(self.__namespace__) && size(self.__namespace__) > 0)",message="a ServiceAccount needs a namespace, a User or Group has none"
 type Subject struct {
 	// +required
