@@ -44,6 +44,8 @@ const (
 
 const (
 	serviceAccountPrefix = "system:serviceaccount:"
+	serviceAccountsGroup = "system:serviceaccounts"
+	allAuthenticated     = "system:authenticated"
 	clusterNamespace     = "kube-system"
 	nodesGroup           = "system:nodes"
 )
@@ -102,11 +104,14 @@ func authenticated(user authenticationv1.UserInfo) bool {
 }
 
 // applies reports whether this is Flux in the guise of the service account that owner names, or else of the default one:
-// Flux impersonates it, so it comes with a name and groups but, unlike a token of that account, without a uid.
+// Flux impersonates it by name, so it comes with no more than the groups that every service account has and, unlike a
+// token of that account, without a uid.
 func (i *Installation) applies(user authenticationv1.UserInfo, owner ownership.Owner, account string) bool {
 	namespace, name, ok := serviceAccount(user)
 	return ok && name != "" && namespace == owner.Namespace && name == cmp.Or(account, i.DefaultServiceAccount) &&
-		user.UID == "" && len(user.Extra) == 0
+		user.UID == "" && len(user.Extra) == 0 && !slices.ContainsFunc(user.Groups, func(group string) bool {
+		return group != allAuthenticated && group != serviceAccountsGroup && group != serviceAccountsGroup+":"+namespace
+	})
 }
 
 // person reports whether this is a human or a pipeline that logs in as one.

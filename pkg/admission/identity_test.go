@@ -89,8 +89,10 @@ func TestMoreControllersOfFlux(t *testing.T) {
 func TestApplies(t *testing.T) {
 	owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: "tenant", Name: "apps"}
 	as := func(name string) authenticationv1.UserInfo {
-		return authenticationv1.UserInfo{Username: "system:serviceaccount:" + name, Groups: []string{"system:serviceaccounts"}}
+		return authenticationv1.UserInfo{Username: "system:serviceaccount:" + name, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:tenant", "system:authenticated"}}
 	}
+	masters := as("tenant:deployer")
+	masters.Groups = append(masters.Groups, "system:masters")
 	withUID := as("tenant:deployer")
 	withUID.UID = "1"
 	for _, test := range []struct {
@@ -106,6 +108,7 @@ func TestApplies(t *testing.T) {
 		{"the default of another namespace", as("flux-system:default"), "", "default", false},
 		{"no default", as("tenant:default"), "", "", false},
 		{"an account without a name", as("tenant:"), "", "", false},
+		{"somebody who takes more groups", masters, "deployer", "", false},
 		{"a token of the account", withUID, "deployer", "", false},
 	} {
 		i := installation()
