@@ -257,7 +257,7 @@ func TestAPipelineMayBootstrapAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	pipeline := pipelineClient(t, ctx)
+	pipeline := pipelineClient(ctx, t)
 	bootstrap := func() error {
 		return applyAs(t, pipeline, "flux", strings.ReplaceAll(string(manifests), "image: ", "image: mirror/"))
 	}
@@ -292,7 +292,7 @@ func TestAPipelineMayBootstrapAgain(t *testing.T) {
 }
 
 // pipelineClient logs in as the pipeline of the example policy.
-func pipelineClient(t *testing.T, ctx context.Context) client.Client {
+func pipelineClient(ctx context.Context, t *testing.T) client.Client {
 	t.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "flux-bootstrap"}}
 	for _, object := range []client.Object{

@@ -36,7 +36,7 @@ func start(t *testing.T, o harness.Options) *harness.Cluster {
 }
 
 // deploy has Flux in the hub apply testdata/apps to the spoke, where it is the user flux-hub.
-func deploy(t *testing.T, ctx context.Context, hub, spoke *harness.Cluster) *harness.Repo {
+func deploy(ctx context.Context, t *testing.T, hub, spoke *harness.Cluster) *harness.Repo {
 	t.Helper()
 	kubeconfig, err := spoke.LoginKubeconfig("flux-hub", "system:masters")
 	if err != nil {
@@ -46,7 +46,7 @@ func deploy(t *testing.T, ctx context.Context, hub, spoke *harness.Cluster) *har
 	if err != nil {
 		t.Fatal(err)
 	}
-	publish(t, ctx, hub, repo)
+	publish(ctx, t, hub, repo)
 	for _, object := range []client.Object{
 		&corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: apps.Namespace, Name: "spoke"},
@@ -68,14 +68,14 @@ func deploy(t *testing.T, ctx context.Context, hub, spoke *harness.Cluster) *har
 	return repo
 }
 
-func publish(t *testing.T, ctx context.Context, hub *harness.Cluster, repo *harness.Repo) {
+func publish(ctx context.Context, t *testing.T, hub *harness.Cluster, repo *harness.Repo) {
 	t.Helper()
 	if _, err := hub.Publish(ctx, harness.Publication{Source: apps, Dir: repo.Dir}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func kubectl(t *testing.T, ctx context.Context, cluster *harness.Cluster, args ...string) harness.Result {
+func kubectl(ctx context.Context, t *testing.T, cluster *harness.Cluster, args ...string) harness.Result {
 	t.Helper()
 	result, err := cluster.Kubectl(ctx, harness.OnCall, "", args...)
 	if err != nil {
@@ -104,7 +104,7 @@ func TestASpokeIsGuardedAgainstAllButTheHubsFlux(t *testing.T) {
 	if result, err := spoke.Kubectl(ctx, harness.OnCall, string(example), "apply", "--server-side", "-f-"); err != nil || result.Code != 0 {
 		t.Fatalf("apply the policy: %v %s", err, result.Stderr)
 	}
-	repo := deploy(t, ctx, hub, spoke)
+	repo := deploy(ctx, t, hub, spoke)
 	if _, err := hub.Reconcile(ctx, apps); err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +118,9 @@ func TestASpokeIsGuardedAgainstAllButTheHubsFlux(t *testing.T) {
 	}
 	for name, args := range edits {
 		args := append([]string{"-n", "shop", "--dry-run=server"}, args...)
-		result := kubectl(t, ctx, spoke, args...)
+		result := kubectl(ctx, t, spoke, args...)
 		for result.Code == 0 && ctx.Err() == nil { // until the policy is known
-			result = kubectl(t, ctx, spoke, args...)
+			result = kubectl(ctx, t, spoke, args...)
 		}
 		if want := "ConfigMap shop/prices is managed by Flux Kustomization flux-system/apps"; !strings.Contains(result.Stderr, want) {
 			t.Errorf("%s: exit code %d: %s", name, result.Code, result.Stderr)
@@ -142,17 +142,17 @@ func TestASpokeIsGuardedAgainstAllButTheHubsFlux(t *testing.T) {
 		if _, err := repo.Commit(ctx, "Change prices"); err != nil {
 			t.Fatal(err)
 		}
-		publish(t, ctx, hub, repo)
+		publish(ctx, t, hub, repo)
 		if _, err := hub.Reconcile(ctx, apps); err != nil {
 			t.Errorf("Flux is refused: %v", err)
 		}
 	}
-	if result := kubectl(t, ctx, spoke, "-n", "shop", "get", "configmap", "prices"); result.Code == 0 {
+	if result := kubectl(ctx, t, spoke, "-n", "shop", "get", "configmap", "prices"); result.Code == 0 {
 		t.Error("Flux has not pruned the ConfigMap")
 	}
 
 	// Without its name in a policy Flux is anybody.
-	if result := kubectl(t, ctx, spoke, "patch", "editpolicy", "hub-and-spoke", "--type=merge", `-p={"spec":{"flux":null}}`); result.Code != 0 {
+	if result := kubectl(ctx, t, spoke, "patch", "editpolicy", "hub-and-spoke", "--type=merge", `-p={"spec":{"flux":null}}`); result.Code != 0 {
 		t.Fatal(result.Stderr)
 	}
 	flux, err := spoke.Login("flux-hub", "system:masters")
