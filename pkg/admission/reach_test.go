@@ -126,8 +126,8 @@ func TestWhatAnEditReaches(t *testing.T) {
 // TestWhatReachesNothingPasses has the same requests in a cluster where Flux manages nothing of what they reach.
 func TestWhatReachesNothingPasses(t *testing.T) {
 	for request, want := range map[string]Decision{
-		"namespace-deleted":  Denied, // the Namespace itself is managed
-		"definition-deleted": Passed, "kustomization-suspended": Allowed, "kustomization-redirected": Allowed, "kustomization-deleted": Allowed,
+		"namespace-deleted":       Denied, // the Namespace itself is managed
+		"kustomization-suspended": Allowed, "kustomization-redirected": Allowed, "kustomization-deleted": Allowed,
 		"source-redirected": Allowed, "release-upgraded": Passed, "autoscaled": Passed, "pod-deleted": Passed, "pod-labelled": Passed,
 		"pod-resized": Passed, "replicaset-scaled": Passed,
 		// Nobody but Flux ever reports what Flux did.

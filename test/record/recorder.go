@@ -53,7 +53,7 @@ func startRecorder(ctx context.Context, cluster *harness.Cluster) (*recorder, er
 			SideEffects:             &none,
 			FailurePolicy:           &ignore,
 			ClientConfig:            admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: certPEM},
-			NamespaceSelector:       &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
+			NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
 				Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpIn, Values: []string{"payments", harness.FluxNamespace},
 			}}},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
