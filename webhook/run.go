@@ -115,6 +115,9 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.C
 	if lookups.HelmReleases, err = cached(ctx, mgr, o); err != nil {
 		return err
 	}
+	if err := addSurroundings(ctx, mgr, direct, lookups); err != nil {
+		return err
+	}
 	if err := (&policy.Acceptor{Client: mgr.GetClient()}).SetupWithManager(mgr); err != nil {
 		return err
 	}

@@ -40,17 +40,24 @@ func (j *judge) judge(c fields.Change) (FindingKind, bool) {
 		return "", false
 	case control(c.Path) && c.After != nil, j.suspends(c):
 		return OptedOut, true
+	case tie(c.Path) && adds(c):
+		return Tied, byHand(j.request.User) || j.takes(c)
 	case key == j.facts.Owner.Kind.NameLabel(), key == j.facts.Owner.Kind.NamespaceLabel():
 		return kind, true
 	case wanted, holds(j.declared, c.Path), j.foreign && j.declaresBelow(c.Path[0]):
 		return kind, true
-	case c.After != nil && (j.untracked || holds(j.own, c.Path) && !holds(j.others, c.Path)):
+	case c.After != nil && j.takes(c):
 		if len(c.Path) > 3 && annotation(c.Path) == restartedAt {
 			return Restarted, true
 		}
 		return Added, true
 	}
 	return "", false
+}
+
+// takes reports whether Flux makes what the change leaves its own.
+func (j *judge) takes(c fields.Change) bool {
+	return j.untracked || holds(j.own, c.Path) && !holds(j.others, c.Path)
 }
 
 // suspends reports whether the change suspends an object of Flux, with whatever tool: the flux CLI's manager is none

@@ -45,7 +45,7 @@ func (v *Verdict) AuditAnnotations() map[string]string {
 
 // summary is the lines of the message, and a word for findings about the whole object.
 func (v *Verdict) summary() []string {
-	if len(v.Findings) == 1 && v.Findings[0].Path == nil {
+	if len(v.Findings) == 1 && v.Findings[0].line() == "" {
 		return []string{string(v.Findings[0].Kind)}
 	}
 	return v.lines()

@@ -20,6 +20,8 @@ type Facts struct {
 	// been built names the object.
 	Desired desired.Object
 	State   *desired.State
+	// Reach is what the edit touches beyond the object; nil for nothing.
+	Reach reach
 	// Policy is the one that applies, nil for none: then edits are recorded.
 	Policy *v1alpha1.EditPolicy
 	// BreakGlass is the one that is in force for the object and the editor, nil for none.
@@ -85,4 +87,5 @@ type Lookups interface {
 	NamespaceLabels(namespace string) (map[string]string, error)
 	// BreakGlasses returns all of them; the slice is not changed by the caller.
 	BreakGlasses() ([]v1alpha1.BreakGlass, error)
+	Surroundings
 }

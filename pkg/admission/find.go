@@ -26,6 +26,14 @@ func find(r *Request, facts *Facts) ([]Finding, error) {
 		return lookAlike(r, facts), nil
 	}
 	switch {
+	case facts.abandoned():
+		return nil, nil
+	case facts.State != nil && handsOff(facts):
+		return nil, nil
+	case r.Subresource != "" && r.Operation == admissionv1.Create:
+		return nil, nil
+	case terminating(r):
+		return released(r), nil
 	case r.scale():
 		return scaled(r, facts)
 	case r.Operation == admissionv1.Delete:
@@ -55,19 +63,18 @@ func lookAlike(r *Request, facts *Facts) []Finding {
 
 // scaled judges a Scale, which has neither labels nor managedFields, by what git says about the scaled object.
 func scaled(r *Request, facts *Facts) ([]Finding, error) {
-	path := fieldpath.MakePathOrDie("spec", "replicas")
+	if facts.State == nil {
+		return nil, nil
+	}
 	object, err := facts.regarded(facts.Desired.Unstructured, facts.Desired.Unstructured)
 	if err != nil {
 		return nil, err
 	}
-	want, declared := fields.Get(object.Object, path)
+	want, declared := fields.Get(object.Object, replicasPath)
 	if r.Old == nil || r.New == nil || !declared && !facts.countsAll(r.User) {
 		return nil, nil
 	}
-	before, _ := fields.Get(r.Old.Object, path)
-	after, _ := fields.Get(r.New.Object, path)
-	// A Scale leaves zero replicas out.
-	before, after = orZero(before), orZero(after)
+	before, after := replicas(r)
 	if fields.Equal(before, after) || declared && fields.Equal(after, want) {
 		return nil, nil
 	}
@@ -75,7 +82,7 @@ func scaled(r *Request, facts *Facts) ([]Finding, error) {
 	if !declared {
 		kind = Undeclared
 	}
-	return []Finding{{Kind: kind, Path: path, Old: before, New: after}}, nil
+	return []Finding{{Kind: kind, Path: replicasPath, Old: before, New: after}}, nil
 }
 
 func orZero(replicas any) any {
@@ -106,6 +113,7 @@ func created(r *Request, facts *Facts) ([]Finding, error) {
 	return found, nil
 }
 
+// updated judges the fields of an object. Of a Pod, what is changed through subresources is not what its owner declared.
 func updated(r *Request, facts *Facts) ([]Finding, error) {
 	before, err := ownership.Managers(r.Old)
 	if err != nil {
@@ -133,7 +141,9 @@ func updated(r *Request, facts *Facts) ([]Finding, error) {
 	var found []Finding
 	for _, c := range fields.Diff(content(r, older), content(r, newer), ownership.Shape(before, after)) {
 		for _, c := range split(c) {
-			if kind, ok := j.judge(c); ok {
+			if kind, ok := j.judge(c); ok && (r.Subresource == "resize" || r.Subresource == "ephemeralcontainers") {
+				found = append(found, j.finding(Noted, c))
+			} else if ok {
 				found = append(found, j.finding(kind, c))
 			}
 		}

@@ -18,6 +18,7 @@ func gather(r *Request, installation *Installation, lookups Lookups) (*Facts, er
 		facts.Opens, err = opening(r, lookups)
 		return facts, err
 	}
+	facts.Reach = reached(r, installation, lookups)
 	if want, state, ok := lookups.Desired(r.Object); ok {
 		facts.Desired, facts.State = want, state
 	}
@@ -25,7 +26,11 @@ func gather(r *Request, installation *Installation, lookups Lookups) (*Facts, er
 	if !managed {
 		var claimed bool
 		if owner, claimed = claim(r); !claimed {
-			return facts, nil
+			if facts.Reach == nil {
+				return facts, nil
+			}
+			owner = facts.Reach.owner()
+			_, managed = facts.Reach.(*scaledParent)
 		}
 	}
 	// An object that moves between owners may be in one's desired state while Flux's labels still name the other.

@@ -27,9 +27,12 @@ func Judge(r *Request, facts *Facts) (*Verdict, error) {
 	if v.Findings, err = find(r, facts); err != nil {
 		return nil, err
 	}
+	if err := v.reach(r, facts); err != nil {
+		return nil, err
+	}
 	if !v.judged() {
 		v.Decision, v.Reason = Allowed, ""
-		if !facts.Managed {
+		if !facts.Managed && facts.Reach == nil {
 			v.Decision, v.Reason = Passed, "not managed by Flux"
 		}
 		return v, nil
@@ -42,7 +45,9 @@ func Judge(r *Request, facts *Facts) (*Verdict, error) {
 	if v.Decision == UnderBreakGlass {
 		v.BreakGlass = facts.BreakGlass.Name
 	}
-	v.closing = closing(r, facts, v)
+	if v.closing == "" {
+		v.closing = closing(r, facts, v)
+	}
 	return v, nil
 }
 
@@ -52,16 +57,18 @@ func passes(r *Request, facts *Facts) string {
 		return why
 	}
 	switch {
-	case r.Old != nil && r.Old.GetDeletionTimestamp() != nil:
+	case terminating(r) && len(released(r)) == 0:
 		return "already terminating"
 	case facts.Opens != nil:
 		return ""
-	case facts.Owner == ownership.Owner{}:
+	case facts.Reach == nil && facts.Owner == ownership.Owner{}:
 		return "not managed by Flux"
 	case facts.Status != nil && facts.Installation.applies(r.User, facts.Owner, facts.Status.ServiceAccount):
 		return "Flux in the name of " + facts.Owner.String()
 	case facts.Policy != nil && policy.Flux(facts.Policy, r.User):
 		return "Flux of another cluster, says EditPolicy " + facts.Policy.Name
+	case facts.Reach != nil:
+		return ""
 	case facts.Managed && facts.abandoned():
 		return "no longer managed by " + facts.Owner.String()
 	case facts.State != nil && handsOff(facts):
@@ -103,7 +110,7 @@ func decide(r *Request, facts *Facts, found []Finding) Decision {
 		return Exempted
 	case facts.BreakGlass != nil:
 		return UnderBreakGlass
-	case !counts(p.Spec.Scope, found):
+	case !counts(p.Spec.Scope, found), only(found, Released):
 		return Recorded
 	}
 	switch p.Spec.Action {
@@ -146,6 +153,12 @@ func closing(r *Request, facts *Facts, v *Verdict) string {
 		return fmt.Sprintf("Flux %s not undo this edit, but EditPolicy %s is for every change. Change the file in git.", would, v.Policy)
 	case has[OptedOut]:
 		return fmt.Sprintf("This %s keep Flux from looking after the object as git says. Change the file in git.", would)
+	case only(v.Findings, Steered):
+		return fmt.Sprintf("Flux does not undo this edit, and it changes what %s applies. Change it in git.", objectName(r.Object))
+	case only(v.Findings, Tied):
+		return "Flux does not look at finalizers and owner references, so they stay. Declare them in git, or leave them out."
+	case only(v.Findings, Released):
+		return "The object is being deleted; what the finalizer was to clean up stays behind."
 	case v.Owner.Kind == ownership.HelmRelease:
 		return "Helm does not know of this edit: it lasts until the next release or drift correction. Change the release in git."
 	case facts.Status != nil && facts.Status.Suspended:

@@ -50,6 +50,8 @@ type world struct {
 	namespaces map[string]map[string]string
 	glasses    []v1alpha1.BreakGlass
 	err        error
+	owners     map[ownership.Owner]*OwnerStatus
+	surroundings
 }
 
 func (w *world) Desired(key desired.Key) (desired.Object, *desired.State, bool) { return w.Find(key) }
@@ -62,7 +64,7 @@ func (w *world) Owner(owner ownership.Owner, _ desired.Key) (*OwnerStatus, error
 	if owner == apps {
 		return w.owner, nil
 	}
-	return nil, nil
+	return w.owners[owner], nil
 }
 
 // newWorld has the desired state that belongs to the recorded requests, and a policy that denies.
@@ -105,10 +107,13 @@ func installation() *Installation {
 }
 
 func kindOf(resource schema.GroupVersionResource) (schema.GroupVersionKind, error) {
-	if resource.Resource != "deployments" {
-		return schema.GroupVersionKind{}, fmt.Errorf("no matches for %s", resource.Resource)
+	switch resource.Resource {
+	case "deployments":
+		return schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, nil
+	case "replicasets":
+		return schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "ReplicaSet"}, nil
 	}
-	return schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, nil
+	return schema.GroupVersionKind{}, fmt.Errorf("no matches for %s", resource.Resource)
 }
 
 func verdict(t *testing.T, in *admissionv1.AdmissionRequest, w *world) *Verdict {

@@ -53,6 +53,9 @@ func (v *Verdict) Warnings() []string {
 }
 
 func (v *Verdict) headline() string {
+	if v.reached != "" {
+		return v.reached
+	}
 	var at string
 	if v.Revision != "" {
 		at = " at " + desired.ShortRevision(v.Revision)
@@ -82,6 +85,8 @@ func (v *Verdict) lines() []string {
 // line is the finding as path: old → new; empty where it is about the whole object.
 func (f Finding) line() string {
 	switch {
+	case f.Note != "":
+		return f.Note
 	case f.Path == nil:
 		return ""
 	case f.Kind == Disowned:

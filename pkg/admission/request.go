@@ -61,6 +61,10 @@ func NewRequest(in *admissionv1.AdmissionRequest, kindOf KindOf) (*Request, erro
 	if in.Resource.Group == "" && in.Resource.Resource == "namespaces" {
 		r.Object.Namespace = ""
 	}
+	// A TokenRequest is about a service account.
+	if r.Subresource == "token" && in.Resource.Group == "" && in.Resource.Resource == "serviceaccounts" {
+		r.Object.Group, r.Object.Kind = serviceAccountKind.Group, serviceAccountKind.Kind
+	}
 	if r.scale() {
 		gvk, err := kindOf(schema.GroupVersionResource(in.Resource))
 		if err != nil {

@@ -16,9 +16,9 @@ import (
 // is written down, but neither refused nor warned about.
 func (k FindingKind) least() v1alpha1.Scope {
 	switch k {
-	case Restarted, Undeclared:
+	case Restarted, Undeclared, Noted:
 		return v1alpha1.All
-	case Added:
+	case Added, Tied:
 		return v1alpha1.Drift
 	}
 	return v1alpha1.Declared

@@ -49,6 +49,26 @@ const (
 	Restarted FindingKind = "Restarted"
 	// Undeclared is a change that git and Flux do not care about. It is found only where every change counts.
 	Undeclared FindingKind = "Undeclared"
+
+	// Contained are managed objects that go with their namespace or with the definition of their kind.
+	Contained FindingKind = "Contained"
+	// Steered is a field of an object of Flux that says what Flux applies.
+	Steered FindingKind = "Steered"
+	// Forged is the status of an object of Flux, written by a person.
+	Forged FindingKind = "Forged"
+	// Stored is Helm's record of a release.
+	Stored FindingKind = "Stored"
+	// TakesIdentity is a token of Flux, or a Pod that runs as Flux.
+	TakesIdentity FindingKind = "TakesIdentity"
+	// Stopped is a controller of Flux, or this one, without Pods.
+	Stopped FindingKind = "Stopped"
+	// Tied is a finalizer or an owner reference that a person adds: Flux leaves it where it is.
+	Tied FindingKind = "Tied"
+	// Released is a finalizer that a person takes off an object that is being deleted. It is written down, never refused.
+	Released FindingKind = "Released"
+	// Noted is an edit beside what git declares, of a Pod below a managed workload for instance. It is written down,
+	// and refused by policies of scope All only.
+	Noted FindingKind = "Noted"
 )
 
 // Finding is one thing that an edit does to a managed object.
@@ -58,6 +78,8 @@ type Finding struct {
 	Path fieldpath.Path
 	// Old and New are JSON values, nil for absent. Values of Secrets are masked.
 	Old, New any
+	// Note is what a message says instead of path and values; mostly empty.
+	Note string
 }
 
 // Verdict is what Judge makes of a request.
@@ -80,6 +102,8 @@ type Verdict struct {
 	refusal string
 	// closing is the sentence that says what Flux does about the edit and what to do instead.
 	closing string
+	// reached is the first line of the message where the edit is about more than the object; mostly empty.
+	reached string
 }
 
 // Admitted reports whether the edit goes through. For Unjudged that is up to the failure policy.

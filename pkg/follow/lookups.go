@@ -20,7 +20,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// Lookups answers from a Store and a cache. It may be used concurrently.
+// Lookups answers from a Store, a cache, and what is counted and watched beside it. It may be used concurrently.
 type Lookups struct {
 	Store *desired.Store
 	// Cache must hold EditPolicies, BreakGlasses, and the metadata of Namespaces (NewNamespace). What it returns is
@@ -28,6 +28,8 @@ type Lookups struct {
 	Cache client.Reader
 	// Kustomizations and HelmReleases say that the cache holds these too; their CRDs need not be installed.
 	Kustomizations, HelmReleases bool
+	*Holdings
+	*Workloads
 }
 
 var _ admission.Lookups = (*Lookups)(nil)

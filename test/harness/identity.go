@@ -8,13 +8,14 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // tokenLifetime outlives any test run, for nobody renews the tokens as kubelet would.
 const tokenLifetime = 24 * time.Hour
 
-// podToken requests what kubelet projects into the Pod: a token of its service account that is bound to it.
+// podToken requests, as kubelet, what kubelet projects into the Pod: a token of its service account that is bound to it.
 // The API server refuses it once the Pod is gone.
 func (c *Cluster) podToken(ctx context.Context, pod *corev1.Pod) (string, error) {
 	seconds := int64(tokenLifetime / time.Second)
@@ -25,7 +26,14 @@ func (c *Cluster) podToken(ctx context.Context, pod *corev1.Pod) (string, error)
 		},
 	}}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Spec.ServiceAccountName}}
-	if err := c.admin.SubResource("token").Create(ctx, account, request); err != nil {
+	// Who guards Flux's identity knows kubelet by its group, and by a uid or certificate.
+	config := c.RESTConfig(Admin)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "system:node:harness", UID: "harness", Groups: []string{"system:nodes", "system:masters"}}
+	kubelet, err := client.New(config, client.Options{Scheme: c.admin.Scheme(), Mapper: c.admin.RESTMapper()})
+	if err != nil {
+		return "", err
+	}
+	if err := kubelet.SubResource("token").Create(ctx, account, request); err != nil {
 		return "", fmt.Errorf("request a token for Pod %s: %w", client.ObjectKeyFromObject(pod), err)
 	}
 	return request.Status.Token, nil

@@ -15,6 +15,7 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,9 +35,15 @@ var owner = client.ObjectKey{Namespace: harness.FluxNamespace, Name: "apps"}
 type edit struct {
 	name, stdin string
 	args        []string
+	// raw says that args say by themselves that it is a dry-run.
+	raw bool
 }
 
-func edits() []edit {
+// inFlux makes an edit in Flux's namespace.
+func inFlux(args []string) []string { return append(args, "--namespace="+harness.FluxNamespace) }
+
+// edits are about what Flux applied, and pod, which belongs to it.
+func edits(pod string) []edit {
 	deployment := func(labels, memory, more string) string {
 		return `
 apiVersion: apps/v1
@@ -95,6 +102,59 @@ kind: ConfigMap
 metadata: {name: mine, namespace: payments` + flux + `}
 `, args: []string{"create", "-f-"}},
 		{name: "unmanaged-created", args: []string{"create", "configmap", "mine", "--from-literal=a=b"}},
+		{name: "finalizer-added", args: patch("configmap", "payments-api", `{"metadata":{"finalizers":["contoso.com/lock"]}}`, "--field-manager=me")},
+		{name: "finalizer-added-with-kubectl", args: patch("configmap", "payments-api", `{"metadata":{"finalizers":["contoso.com/lock"]}}`)},
+		{name: "owner-added", args: patch("configmap", "payments-api",
+			`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"mine","uid":"1d6a8a3c-0000-4000-8000-000000000000"}]}}`, "--field-manager=me")},
+		{name: "namespace-deleted", args: []string{"delete", "namespace", "payments"}},
+		{name: "flux-namespace-deleted", args: []string{"delete", "namespace", harness.FluxNamespace}},
+		{name: "definition-deleted", args: []string{"delete", "crd", "widgets.contoso.com"}},
+		{name: "autoscaled", args: []string{"autoscale", "deployment", "payments-api", "--min=1", "--max=3"}},
+		{name: "pod-deleted", args: []string{"delete", "pod", pod}},
+		{name: "pod-labelled", args: []string{"label", "pod", pod, "quarantine=true"}},
+		{name: "pod-resized", args: patch("pod", pod, `{"spec":{"containers":[{"name":"payments-api","resources":{"limits":{"memory":"1Gi"},"requests":{"memory":"1Gi"}}}]}}`, "--type=strategic", "--subresource=resize")},
+		{name: "replicaset-scaled", args: []string{"scale", "replicaset", "-l=app=payments-api", "--replicas=0"}},
+		{name: "release-upgraded", stdin: `
+apiVersion: v1
+kind: Secret
+type: helm.sh/release.v1
+metadata:
+  name: sh.helm.release.v1.catalog.v2
+  namespace: payments
+  labels: {name: catalog, owner: helm, status: deployed, version: "2"}
+stringData: {release: swordfish}
+`, args: []string{"create", "-f-"}},
+		{name: "kustomization-suspended", args: inFlux(patch("kustomization", "apps", `{"spec":{"suspend":true}}`))},
+		{name: "kustomization-redirected", args: inFlux(patch("kustomization", "apps", `{"spec":{"path":"./elsewhere"}}`, "--field-manager=me"))},
+		{name: "kustomization-deleted", args: inFlux([]string{"delete", "kustomization", "apps"})},
+		{name: "kustomization-requested", args: inFlux([]string{"annotate", "kustomization", "apps", "reconcile.fluxcd.io/requestedAt=now", "--overwrite"})},
+		{name: "status-forged", args: inFlux(patch("kustomization", "apps", `{"status":{"lastAppliedRevision":"main@sha1:0"}}`, "--subresource=status"))},
+		{name: "source-redirected", args: inFlux(patch("gitrepository", "apps", `{"spec":{"ref":{"branch":"mine"}}}`))},
+		{name: "flux-scaled-to-zero", args: inFlux([]string{"scale", "deployment", "kustomize-controller", "--replicas=0"})},
+		{name: "flux-patched-to-zero", args: inFlux(patch("deployment", "kustomize-controller", `{"spec":{"replicas":0}}`))},
+		{name: "flux-deployment-deleted", args: inFlux([]string{"delete", "deployment", "kustomize-controller"})},
+		{name: "flux-upgraded", args: inFlux([]string{"set", "image", "deployment", "kustomize-controller", "*=ghcr.io/fluxcd/kustomize-controller:v2"})},
+		{name: "pod-as-flux", stdin: `
+apiVersion: v1
+kind: Pod
+metadata: {name: mine, namespace: flux-system}
+spec:
+  serviceAccountName: kustomize-controller
+  containers: [{name: mine, image: busybox}]
+`, args: inFlux([]string{"create", "-f-"})},
+		{name: "job-as-flux", stdin: `
+apiVersion: batch/v1
+kind: Job
+metadata: {name: mine, namespace: flux-system}
+spec:
+  template:
+    spec:
+      serviceAccountName: kustomize-controller
+      restartPolicy: Never
+      containers: [{name: mine, image: busybox}]
+`, args: inFlux([]string{"create", "-f-"})},
+		{name: "token", stdin: `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}`,
+			args: []string{"create", "-f-", "--raw=/api/v1/namespaces/" + harness.FluxNamespace + "/serviceaccounts/kustomize-controller/token?dryRun=All"}, raw: true},
 	}
 }
 
@@ -135,8 +195,17 @@ func record(ctx context.Context, folder string) (err error) {
 	if err := r.await(ctx, cluster); err != nil {
 		return err
 	}
-	for _, e := range edits() {
-		args := append([]string{"-n", "payments", "--dry-run=server"}, e.args...)
+	pods := &corev1.PodList{}
+	for len(pods.Items) == 0 {
+		if err := cluster.Admin().List(ctx, pods, client.InNamespace("payments"), client.MatchingLabels{"app": "payments-api"}); err != nil {
+			return err
+		}
+	}
+	for _, e := range edits(pods.Items[0].Name) {
+		args := e.args
+		if !e.raw {
+			args = append([]string{"-n", "payments", "--dry-run=server"}, e.args...)
+		}
 		r.reset()
 		result, err := cluster.Kubectl(ctx, harness.OnCall, e.stdin, args...)
 		if err == nil && result.Code != 0 {

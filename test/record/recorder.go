@@ -24,7 +24,8 @@ type recorder struct {
 	requests []*admissionv1.AdmissionRequest
 }
 
-// startRecorder serves until the program ends, and registers itself for the writes in namespace payments.
+// startRecorder serves until the program ends, and registers itself for the writes in the namespaces payments and
+// flux-system and for those of cluster-scoped objects.
 func startRecorder(ctx context.Context, cluster *harness.Cluster) (*recorder, error) {
 	certPEM, keyPEM, err := cert.GenerateSelfSignedCertKey("127.0.0.1", nil, nil)
 	if err != nil {
@@ -52,7 +53,9 @@ func startRecorder(ctx context.Context, cluster *harness.Cluster) (*recorder, er
 			SideEffects:             &none,
 			FailurePolicy:           &ignore,
 			ClientConfig:            admissionregistrationv1.WebhookClientConfig{URL: &url, CABundle: certPEM},
-			NamespaceSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "payments"}},
+			NamespaceSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{
+				Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpIn, Values: []string{"payments", harness.FluxNamespace},
+			}}},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update, admissionregistrationv1.Delete},
 				Rule:       admissionregistrationv1.Rule{APIGroups: []string{"*"}, APIVersions: []string{"*"}, Resources: []string{"*/*"}, Scope: &all},
