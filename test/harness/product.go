@@ -22,9 +22,9 @@ func (c *Cluster) StartProduct(ctx context.Context, overlay string, args ...stri
 	}
 	// The kinds come first: the API server must know them before there can be a policy.
 	for _, args := range [][]string{
-		{"apply", "--server-side", "-k", filepath.Join(root, "manifests", "crds")},
+		{"apply", "--server-side", "--force-conflicts", "-k", filepath.Join(root, "manifests", "crds")},
 		{"wait", "--for=condition=Established", "crd/editpolicies.gitops-drift.dev", "crd/editrecords.gitops-drift.dev", "crd/breakglasses.gitops-drift.dev"},
-		{"apply", "--server-side", "-k", filepath.Join(root, "manifests", "overlays", overlay)},
+		{"apply", "--server-side", "--force-conflicts", "-k", filepath.Join(root, "manifests", "overlays", overlay)},
 	} {
 		result, err := c.Kubectl(ctx, Admin, "", args...)
 		if err != nil {
