@@ -70,7 +70,7 @@ func (c *Controller) act(ctx context.Context, helm *action.Configuration, hr *he
 		return err
 	}
 	switch {
-	case last == nil || last.Info.Status == common.StatusUninstalled:
+	case last == nil || !deployed(helm, hr.GetReleaseName()):
 		hr.Status.LastAttemptedReleaseAction = helmv2.ReleaseActionInstall
 		err = install(ctx, helm, hr, loaded)
 	case outdated(hr, last, loaded):
@@ -102,6 +102,12 @@ func lastRelease(helm *action.Configuration, name string) (*release.Release, err
 		return nil, fmt.Errorf("read the release from the storage: %w", err)
 	}
 	return typed(found)
+}
+
+// deployed reports whether there is a release that an upgrade can start from.
+func deployed(helm *action.Configuration, name string) bool {
+	_, err := helm.Releases.Deployed(name)
+	return err == nil
 }
 
 func typed(found any) (*release.Release, error) {
