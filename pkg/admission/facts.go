@@ -16,6 +16,9 @@ type Facts struct {
 	Managed bool
 	// Status is what the owner's own object says; nil if it is not in this cluster.
 	Status *OwnerStatus
+	// Claimants are the other owners that the object's labels name, before the edit or after it, and that are in this
+	// cluster. They are looked up for Flux in the guise of a service account only.
+	Claimants []Claimant
 	// Desired is what Flux applies for the object, and State what says so; State is nil where no state that has
 	// been built names the object.
 	Desired desired.Object
@@ -41,6 +44,12 @@ type OwnerStatus struct {
 	Inventoried bool
 	// Ignore are the rules of fields that the owner tells Flux to leave alone (spec.ignore).
 	Ignore []jsondiff.IgnoreRule
+}
+
+// Claimant is an owner that the object's labels name beside the one that manages it.
+type Claimant struct {
+	Owner  ownership.Owner
+	Status *OwnerStatus
 }
 
 // manager returns the owner of the object as the old object or the desired state prove it.

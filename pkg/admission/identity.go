@@ -106,8 +106,11 @@ func authenticated(user authenticationv1.UserInfo) bool {
 func (i *Installation) applies(user authenticationv1.UserInfo, owner ownership.Owner, account string) bool {
 	namespace, name, ok := serviceAccount(user)
 	return ok && name != "" && namespace == owner.Namespace && name == cmp.Or(account, i.DefaultServiceAccount) &&
-		user.UID == "" && len(user.Extra) == 0
+		impersonated(user)
 }
+
+// impersonated reports whether nothing but names is known of the user.
+func impersonated(user authenticationv1.UserInfo) bool { return user.UID == "" && len(user.Extra) == 0 }
 
 // person reports whether this is a human or a pipeline that logs in as one.
 func person(user authenticationv1.UserInfo) bool {

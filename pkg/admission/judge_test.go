@@ -46,6 +46,7 @@ func recorded(t *testing.T, name string) *admissionv1.AdmissionRequest {
 type world struct {
 	desired.Store
 	owner      *OwnerStatus
+	others     map[ownership.Owner]*OwnerStatus
 	policies   []v1alpha1.EditPolicy
 	namespaces map[string]map[string]string
 	glasses    []v1alpha1.BreakGlass
@@ -62,7 +63,7 @@ func (w *world) Owner(owner ownership.Owner, _ desired.Key) (*OwnerStatus, error
 	if owner == apps {
 		return w.owner, nil
 	}
-	return nil, nil
+	return w.others[owner], nil
 }
 
 // newWorld has the desired state that belongs to the recorded requests, and a policy that denies.
@@ -141,6 +142,16 @@ func rewrite(t *testing.T, raw *[]byte, change func(object *unstructured.Unstruc
 		t.Fatal(err)
 	}
 	*raw = text
+}
+
+// claimed adds an owner's labels to an object of a request.
+func claimed(t *testing.T, raw *[]byte, owner ownership.Owner) {
+	t.Helper()
+	rewrite(t, raw, func(o *unstructured.Unstructured) {
+		labels := o.GetLabels()
+		labels[owner.Kind.NameLabel()], labels[owner.Kind.NamespaceLabel()] = owner.Name, owner.Namespace
+		o.SetLabels(labels)
+	})
 }
 
 func set(t *testing.T, object *unstructured.Unstructured, value any, path ...string) {
@@ -235,6 +246,8 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 		rewrite(t, &in.OldObject.Raw, func(o *unstructured.Unstructured) { o.SetAnnotations(map[string]string{key: value}) })
 	}
 	subject := authenticationv1.UserInfo{Username: "system:serviceaccount:flux-system:apps-reconciler", Groups: []string{"system:serviceaccounts"}}
+	tenant := authenticationv1.UserInfo{Username: "system:serviceaccount:tenant:deployer", Groups: []string{"system:serviceaccounts"}}
+	web := ownership.Owner{Kind: ownership.Kustomization, Namespace: "tenant", Name: "web"}
 	wipe := func(o *unstructured.Unstructured) { o.SetManagedFields(nil) }
 	for _, test := range []struct {
 		name    string
@@ -289,6 +302,41 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 		{"a token of the owner's account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo, w.owner.ServiceAccount = subject, "apps-reconciler"
 			in.UserInfo.UID = "1b2c"
+		}, Denied, ""},
+		{"Flux moves the object to an owner with an account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			claimed(t, &in.Object.Raw, web)
+			w.others = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
+		}, Passed, ""},
+		{"Flux adopts the object of an owner that is gone", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo, w.owner = tenant, nil
+			claimed(t, &in.Object.Raw, web)
+			w.others = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
+		}, Passed, ""},
+		{"Flux in the name of a release deletes what a Kustomization claims too", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			release := ownership.Owner{Kind: ownership.HelmRelease, Namespace: "tenant", Name: "web"}
+			claimed(t, &in.OldObject.Raw, release)
+			w.others = map[ownership.Owner]*OwnerStatus{release: {ServiceAccount: "deployer"}}
+		}, Passed, ""},
+		{"an account that the new owner does not name", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			claimed(t, &in.Object.Raw, web)
+			w.others = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "other"}}
+		}, Denied, ""},
+		{"an account of a new owner that does not exist", "memory", func(in *admissionv1.AdmissionRequest, _ *world) {
+			in.UserInfo = tenant
+			claimed(t, &in.Object.Raw, web)
+		}, Denied, ""},
+		{"a token of the new owner's account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			in.UserInfo.UID = "1b2c"
+			claimed(t, &in.Object.Raw, web)
+			w.others = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
+		}, Denied, ""},
+		{"a person who gives the object to another owner", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			claimed(t, &in.Object.Raw, web)
+			w.others = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
 		}, Denied, ""},
 		{"an account of another name", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo, w.owner.ServiceAccount = subject, "other"

@@ -72,10 +72,10 @@ func (c *Controller) act(ctx context.Context, helm *action.Configuration, hr *he
 	switch {
 	case last == nil || !deployed(helm, hr.GetReleaseName()):
 		hr.Status.LastAttemptedReleaseAction = helmv2.ReleaseActionInstall
-		err = install(ctx, helm, hr, loaded)
+		err = c.install(ctx, helm, hr, loaded)
 	case outdated(hr, last, loaded):
 		hr.Status.LastAttemptedReleaseAction = helmv2.ReleaseActionUpgrade
-		if err = upgrade(ctx, helm, hr, loaded); err != nil {
+		if err = c.upgrade(ctx, helm, hr, loaded); err != nil {
 			err = errors.Join(err, remedy(helm, hr))
 		}
 	default:
@@ -155,7 +155,7 @@ func waitStrategy(disabled bool) kube.WaitStrategy {
 	return kube.StatusWatcherStrategy
 }
 
-func install(ctx context.Context, helm *action.Configuration, hr *helmv2.HelmRelease, loaded *chart.Chart) error {
+func (c *Controller) install(ctx context.Context, helm *action.Configuration, hr *helmv2.HelmRelease, loaded *chart.Chart) error {
 	run := action.NewInstall(helm)
 	run.ForceConflicts = true
 	run.ReleaseName = hr.GetReleaseName()
@@ -168,7 +168,7 @@ func install(ctx context.Context, helm *action.Configuration, hr *helmv2.HelmRel
 	run.Replace = true
 	run.SkipCRDs = true
 	run.PostRenderer = originLabels(hr)
-	if err := applyCRDs(helm, hr, loaded); err != nil {
+	if err := c.applyCRDs(helm, hr, loaded); err != nil {
 		return err
 	}
 	if _, err := run.RunWithContext(ctx, loaded, hr.GetValues()); err != nil {
@@ -177,7 +177,7 @@ func install(ctx context.Context, helm *action.Configuration, hr *helmv2.HelmRel
 	return nil
 }
 
-func upgrade(ctx context.Context, helm *action.Configuration, hr *helmv2.HelmRelease, loaded *chart.Chart) error {
+func (c *Controller) upgrade(ctx context.Context, helm *action.Configuration, hr *helmv2.HelmRelease, loaded *chart.Chart) error {
 	run := action.NewUpgrade(helm)
 	run.ForceConflicts = true
 	run.Namespace = hr.GetReleaseNamespace()
@@ -189,7 +189,7 @@ func upgrade(ctx context.Context, helm *action.Configuration, hr *helmv2.HelmRel
 	run.DisableHooks = hr.GetUpgrade().DisableHooks
 	run.CleanupOnFail = hr.GetUpgrade().CleanupOnFail
 	run.PostRenderer = originLabels(hr)
-	if err := applyCRDs(helm, hr, loaded); err != nil {
+	if err := c.applyCRDs(helm, hr, loaded); err != nil {
 		return err
 	}
 	if _, err := run.RunWithContext(ctx, hr.GetReleaseName(), loaded, hr.GetValues()); err != nil {
@@ -199,7 +199,7 @@ func upgrade(ctx context.Context, helm *action.Configuration, hr *helmv2.HelmRel
 }
 
 // applyCRDs applies the CRDs of the chart's crds folder, which Helm itself would only ever create.
-func applyCRDs(helm *action.Configuration, hr *helmv2.HelmRelease, loaded *chart.Chart) error {
+func (c *Controller) applyCRDs(helm *action.Configuration, hr *helmv2.HelmRelease, loaded *chart.Chart) error {
 	var all kube.ResourceList
 	for _, crd := range loaded.CRDObjects() {
 		list, err := helm.KubeClient.Build(bytes.NewReader(crd.File.Data), false)
@@ -236,7 +236,11 @@ func applyCRDs(helm *action.Configuration, hr *helmv2.HelmRelease, loaded *chart
 	if err != nil {
 		return err
 	}
-	return waiter.Wait(all, timeout(hr))
+	if err := waiter.Wait(all, timeout(hr)); err != nil {
+		return fmt.Errorf("wait for CRDs: %w", err)
+	}
+	c.mapper.Reset() // it does not know the new kinds
+	return nil
 }
 
 // remedy rolls a failed upgrade back, or uninstalls, as the HelmRelease says; by default it does nothing.

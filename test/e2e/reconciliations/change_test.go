@@ -59,6 +59,14 @@ var repositoryChanges = []change{
 		o.held = !o.held && o.kind.name == "ConfigMap" && o.fixed == 0
 		return o.kind.name == "ConfigMap"
 	})},
+	{"an object with a finalizer pruned", 2, onApp(func(_ *repository, _ *tenant, a *app) bool {
+		i := slices.IndexFunc(a.resources, func(o *resource) bool { return o.held })
+		if i < 0 || len(a.resources) < 2 {
+			return false
+		}
+		a.resources = slices.Delete(a.resources, i, i+1)
+		return true
+	})},
 	{"another service account", 5, toggle("serviceAccountName", accounts[0], accounts[1], nil)},
 	{"suspended or resumed", 2, toggle("suspend", true, nil)},
 	{"spec.force", 1, toggle("force", true, nil)},
@@ -137,6 +145,12 @@ var repositoryChanges = []change{
 
 // change makes one of repositoryChanges and returns its name.
 func (r *repository) change() string {
+	for i, c := range r.due {
+		if c.make(r) {
+			r.due = slices.Delete(r.due, i, i+1)
+			return c.name
+		}
+	}
 	total := 0
 	for _, c := range repositoryChanges {
 		total += c.share

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -19,6 +20,10 @@ var accounts = []string{"deployer", "reconciler"}
 type repository struct {
 	random *rand.Rand
 	serial int // of the last name given
+	// deck holds the kinds that are still to be used before any is used again, and due the changes that are still to be
+	// made before they are left to chance.
+	deck []kind
+	due  []change
 	// platform is what Flux applies in its own name: the cluster's objects, and the tenants with their Kustomizations.
 	platform []*resource
 	// extensions are CRDs, each with an object of its kind, in one Kustomization with everything of the platform.
@@ -51,7 +56,8 @@ type resource struct {
 }
 
 func newRepository(seed uint64) *repository {
-	r := &repository{random: rand.New(rand.NewPCG(seed, 1))}
+	r := &repository{random: rand.New(rand.NewPCG(seed, 1)), due: slices.Clone(repositoryChanges)}
+	r.random.Shuffle(len(r.due), func(i, j int) { r.due[i], r.due[j] = r.due[j], r.due[i] })
 	for range 3 {
 		r.addTenant()
 	}
@@ -75,6 +81,9 @@ func (r *repository) addTenant() *tenant {
 	for range 2 {
 		r.addApp(t)
 	}
+	t.apps[0].resources = append(t.apps[0].resources, &resource{
+		kind: kinds[0], object: r.name("held-object-"), namespace: t.name, seed: r.random.Uint64(), held: true,
+	})
 	r.tenants = append(r.tenants, t)
 	return t
 }
@@ -91,8 +100,14 @@ func (r *repository) addApp(t *tenant) {
 }
 
 func (r *repository) addResource(t *tenant, a *app) {
+	if len(r.deck) == 0 {
+		r.deck = slices.Clone(kinds)
+		r.random.Shuffle(len(r.deck), func(i, j int) { r.deck[i], r.deck[j] = r.deck[j], r.deck[i] })
+	}
+	next := r.deck[0]
+	r.deck = r.deck[1:]
 	a.resources = append(a.resources, &resource{
-		kind: one(r.random, kinds), object: r.name("object-"), namespace: one(r.random, t.namespaces()), seed: r.random.Uint64(),
+		kind: next, object: r.name("object-"), namespace: one(r.random, t.namespaces()), seed: r.random.Uint64(),
 	})
 }
 
