@@ -47,7 +47,7 @@ func claimants(r *Request, owner ownership.Owner, lookups Lookups) ([]Claimant, 
 // claimant names the claimant that Flux applies for in the guise of this user, empty for none.
 func (f *Facts) claimant(user authenticationv1.UserInfo) string {
 	for _, c := range f.Claimants {
-		if f.Installation.applies(user, c.Owner, c.Status.ServiceAccount) {
+		if f.Installation.applies(user, c.Owner, c.Status.accounts()...) {
 			return c.Owner.String()
 		}
 	}

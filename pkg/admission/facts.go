@@ -35,7 +35,10 @@ type Facts struct {
 type OwnerStatus struct {
 	// ServiceAccount is the account in the owner's namespace that the owner says to apply with; empty for none.
 	ServiceAccount string
-	Suspended      bool
+	// FormerServiceAccounts are those that Flux may still be at work with: the owner named them before, and Flux has not
+	// observed since that it does not any more.
+	FormerServiceAccounts []string
+	Suspended             bool
 	// Revision is what Flux applied last.
 	Revision string
 	// Settled says that the owner is ready at its present generation, so that its inventory is complete.
@@ -45,6 +48,9 @@ type OwnerStatus struct {
 	// Ignore are the rules of fields that the owner tells Flux to leave alone (spec.ignore).
 	Ignore []jsondiff.IgnoreRule
 }
+
+// accounts are the service accounts that Flux applies with.
+func (s *OwnerStatus) accounts() []string { return append([]string{s.ServiceAccount}, s.FormerServiceAccounts...) }
 
 // Claimant is an owner that the object's labels name beside the one that manages it.
 type Claimant struct {

@@ -101,12 +101,13 @@ func authenticated(user authenticationv1.UserInfo) bool {
 	return user.UID != "" || len(user.Extra[credentialID]) > 0
 }
 
-// applies reports whether this is Flux in the guise of the service account that owner names, or else of the default one:
-// Flux impersonates it, so it comes with a name and groups but, unlike a token of that account, without a uid.
-func (i *Installation) applies(user authenticationv1.UserInfo, owner ownership.Owner, account string) bool {
+// applies reports whether this is Flux in the guise of one of the service accounts that owner names, or else of the default
+// one: Flux impersonates it, so it comes with a name and groups but, unlike a token of that account, without a uid.
+func (i *Installation) applies(user authenticationv1.UserInfo, owner ownership.Owner, accounts ...string) bool {
 	namespace, name, ok := serviceAccount(user)
-	return ok && name != "" && namespace == owner.Namespace && name == cmp.Or(account, i.DefaultServiceAccount) &&
-		impersonated(user)
+	return ok && name != "" && namespace == owner.Namespace && impersonated(user) && slices.ContainsFunc(accounts, func(account string) bool {
+		return name == cmp.Or(account, i.DefaultServiceAccount)
+	})
 }
 
 // impersonated reports whether nothing but names is known of the user.

@@ -299,6 +299,9 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 		{"Flux in the name of the owner's account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo, w.owner.ServiceAccount = subject, "apps-reconciler"
 		}, Passed, ""},
+		{"Flux still at it in the name of the owner's former account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo, w.owner.ServiceAccount, w.owner.FormerServiceAccounts = subject, "other", []string{"", "apps-reconciler"}
+		}, Passed, ""},
 		{"a token of the owner's account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo, w.owner.ServiceAccount = subject, "apps-reconciler"
 			in.UserInfo.UID = "1b2c"

@@ -28,6 +28,8 @@ type Lookups struct {
 	Cache client.Reader
 	// Kustomizations and HelmReleases say that the cache holds these too; their CRDs need not be installed.
 	Kustomizations, HelmReleases bool
+	// Accounts knows the owners' former service accounts; nil for none.
+	Accounts *Accounts
 }
 
 var _ admission.Lookups = (*Lookups)(nil)
@@ -92,6 +94,9 @@ func (l *Lookups) Owner(owner ownership.Owner, key desired.Key) (*admission.Owne
 	}
 	if apierrors.IsNotFound(err) {
 		return nil, nil
+	}
+	if status != nil {
+		status.FormerServiceAccounts = l.Accounts.Former(owner)
 	}
 	return status, err
 }

@@ -52,9 +52,9 @@ func judge(t *testing.T, cluster *harness.Cluster) {
 			t.Errorf("%s of %s by %s went unjudged: %v", e.Verb, e.RequestURI, who, e.Annotations)
 		case person(who):
 		case refused:
-			t.Errorf("%s of %s by %s was refused: %s: %v", e.Verb, e.RequestURI, who, e.ResponseStatus.Message, e.Annotations)
+			t.Errorf("%s %s of %s by %s %v was refused: %s: %v", e.RequestReceivedTimestamp, e.Verb, e.RequestURI, who, e.ImpersonatedUser, e.ResponseStatus.Message, e.Annotations)
 		case decision != "" && who != operator:
-			t.Errorf("%s of %s by %s was judged as a person's: %v", e.Verb, e.RequestURI, who, e.Annotations)
+			t.Errorf("%s %s of %s by %s %v was judged as a person's: %v", e.RequestReceivedTimestamp, e.Verb, e.RequestURI, who, e.ImpersonatedUser, e.Annotations)
 		}
 		return false
 	})
