@@ -50,7 +50,9 @@ type OwnerStatus struct {
 }
 
 // accounts are the service accounts that Flux applies with.
-func (s *OwnerStatus) accounts() []string { return append([]string{s.ServiceAccount}, s.FormerServiceAccounts...) }
+func (s *OwnerStatus) accounts() []string {
+	return append([]string{s.ServiceAccount}, s.FormerServiceAccounts...)
+}
 
 // Claimant is an owner that the object's labels name beside the one that manages it.
 type Claimant struct {
