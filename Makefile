@@ -11,7 +11,7 @@ CLUSTER_TESTS := ./pkg/restore/... ./test/...
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the programs of the product into bin/
@@ -52,6 +52,10 @@ lint: ## Check format, vet, staticcheck and golangci-lint
 .PHONY: bench
 bench: build controlplane ## Measure restore latency beside a forced Flux reconcile
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
+
+.PHONY: reconciliations
+reconciliations: build controlplane ## Prove over 1,000 rounds of changes in git that no write of Flux or the cluster is refused
+	RECONCILIATIONS_ROUNDS=$${RECONCILIATIONS_ROUNDS:-1000} $(GO) test -count 1 -v -timeout 4h ./test/e2e/reconciliations
 
 .PHONY: generate
 generate: ## Write the generated code and the CRDs again

@@ -110,9 +110,9 @@ func run(ctx context.Context, o *options) error {
 // setUp adds to the manager what makes up the product.
 func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.Client) error {
 	store := &desired.Store{}
-	lookups := &follow.Lookups{Store: store, Cache: mgr.GetCache(), Kustomizations: !o.withoutFlux}
+	lookups := &follow.Lookups{Store: store, Cache: mgr.GetCache(), Kustomizations: !o.withoutFlux, Accounts: &follow.Accounts{}}
 	var err error
-	if lookups.HelmReleases, err = cached(ctx, mgr, o); err != nil {
+	if lookups.HelmReleases, err = cached(ctx, mgr, o, lookups.Accounts); err != nil {
 		return err
 	}
 	if err := addSurroundings(ctx, mgr, direct, lookups); err != nil {
@@ -197,7 +197,7 @@ func labelsOf(object any) map[string]string {
 
 // cached fills the cache with what is read from it on the path of a request. HelmReleases are optional in Flux; it
 // reports whether there are any.
-func cached(ctx context.Context, mgr manager.Manager, o *options) (helmReleases bool, err error) {
+func cached(ctx context.Context, mgr manager.Manager, o *options, accounts *follow.Accounts) (helmReleases bool, err error) {
 	kinds := []client.Object{&v1alpha1.EditPolicy{}, &v1alpha1.BreakGlass{}, follow.NewNamespace()}
 	if !o.withoutFlux {
 		kinds = append(kinds, &kustomizev1.Kustomization{})
@@ -211,8 +211,13 @@ func cached(ctx context.Context, mgr manager.Manager, o *options) (helmReleases 
 		return false, fmt.Errorf("look for the kind HelmRelease: %w", err)
 	}
 	for _, kind := range kinds {
-		if _, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
+		informer, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+		if err != nil {
 			return false, fmt.Errorf("watch %T: %w; are the CRDs of Flux and gitops-drift installed?", kind, err)
+		}
+		// Of kinds that are no owners it learns nothing.
+		if _, err := informer.AddEventHandler(accounts.Handler()); err != nil {
+			return false, fmt.Errorf("learn the service accounts that a %T names: %w", kind, err)
 		}
 	}
 	return helmReleases, nil

@@ -16,6 +16,9 @@ type Facts struct {
 	Managed bool
 	// Status is what the owner's own object says; nil if it is not in this cluster.
 	Status *OwnerStatus
+	// Claimants are the other owners that the object's labels name, before the edit or after it, and that are in this
+	// cluster. They are looked up for Flux in the guise of a service account only.
+	Claimants []Claimant
 	// Desired is what Flux applies for the object, and State what says so; State is nil where no state that has
 	// been built names the object.
 	Desired desired.Object
@@ -34,7 +37,10 @@ type Facts struct {
 type OwnerStatus struct {
 	// ServiceAccount is the account in the owner's namespace that the owner says to apply with; empty for none.
 	ServiceAccount string
-	Suspended      bool
+	// FormerServiceAccounts are those that Flux may still be at work with: the owner named them before, and Flux has not
+	// observed since that it does not any more.
+	FormerServiceAccounts []string
+	Suspended             bool
 	// Revision is what Flux applied last.
 	Revision string
 	// Settled says that the owner is ready at its present generation, so that its inventory is complete.
@@ -43,6 +49,17 @@ type OwnerStatus struct {
 	Inventoried bool
 	// Ignore are the rules of fields that the owner tells Flux to leave alone (spec.ignore).
 	Ignore []jsondiff.IgnoreRule
+}
+
+// accounts are the service accounts that Flux applies with.
+func (s *OwnerStatus) accounts() []string {
+	return append([]string{s.ServiceAccount}, s.FormerServiceAccounts...)
+}
+
+// Claimant is an owner that the object's labels name beside the one that manages it.
+type Claimant struct {
+	Owner  ownership.Owner
+	Status *OwnerStatus
 }
 
 // manager returns the owner of the object as the old object or the desired state prove it.

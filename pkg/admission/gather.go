@@ -43,6 +43,9 @@ func gather(r *Request, installation *Installation, lookups Lookups) (*Facts, er
 		return nil, fmt.Errorf("look up %s: %w", owner, err)
 	}
 	facts.Owner, facts.Managed, facts.Status = owner, managed, status
+	if facts.Claimants, err = claimants(r, owner, lookups); err != nil {
+		return nil, err
+	}
 	if !managed && r.Old != nil && status != nil && status.Inventoried {
 		if before, ok := ownership.Claimed(r.Old); ok && before == owner {
 			facts.Managed = true

@@ -103,16 +103,25 @@ func authenticated(user authenticationv1.UserInfo) bool {
 	return user.UID != "" || len(user.Extra[credentialID]) > 0
 }
 
-// applies reports whether this is Flux in the guise of the service account that owner names, or else of the default one:
-// Flux impersonates it by name, so it comes with no more than the groups that every service account has and, unlike a
+// applies reports whether this is Flux in the guise of one of the service accounts that owner names, or else of the default
+// one: Flux impersonates it by name, so it comes with no more than the groups that every service account has and, unlike a
 // token of that account, without a uid.
-func (i *Installation) applies(user authenticationv1.UserInfo, owner ownership.Owner, account string) bool {
+func (i *Installation) applies(user authenticationv1.UserInfo, owner ownership.Owner, accounts ...string) bool {
 	namespace, name, ok := serviceAccount(user)
-	return ok && name != "" && namespace == owner.Namespace && name == cmp.Or(account, i.DefaultServiceAccount) &&
-		user.UID == "" && len(user.Extra) == 0 && !slices.ContainsFunc(user.Groups, func(group string) bool {
-		return group != allAuthenticated && group != serviceAccountsGroup && group != serviceAccountsGroup+":"+namespace
+	if !ok || name == "" || namespace != owner.Namespace || !impersonated(user) {
+		return false
+	}
+	usual := []string{allAuthenticated, serviceAccountsGroup, serviceAccountsGroup + ":" + namespace}
+	if slices.ContainsFunc(user.Groups, func(group string) bool { return !slices.Contains(usual, group) }) {
+		return false
+	}
+	return slices.ContainsFunc(accounts, func(account string) bool {
+		return name == cmp.Or(account, i.DefaultServiceAccount)
 	})
 }
+
+// impersonated reports whether nothing but names is known of the user.
+func impersonated(user authenticationv1.UserInfo) bool { return user.UID == "" && len(user.Extra) == 0 }
 
 // person reports whether this is a human or a pipeline that logs in as one.
 func person(user authenticationv1.UserInfo) bool {

@@ -63,8 +63,10 @@ func passes(r *Request, facts *Facts) string {
 		return ""
 	case facts.Reach == nil && facts.Owner == ownership.Owner{}:
 		return "not managed by Flux"
-	case facts.Status != nil && facts.Installation.applies(r.User, facts.Owner, facts.Status.ServiceAccount):
+	case facts.Status != nil && facts.Installation.applies(r.User, facts.Owner, facts.Status.accounts()...):
 		return "Flux in the name of " + facts.Owner.String()
+	case facts.claimant(r.User) != "":
+		return "Flux in the name of " + facts.claimant(r.User)
 	case facts.Policy != nil && policy.Flux(facts.Policy, r.User):
 		return "Flux of another cluster, says EditPolicy " + facts.Policy.Name
 	case facts.Reach != nil:

@@ -148,6 +148,16 @@ func rewrite(t *testing.T, raw *[]byte, change func(object *unstructured.Unstruc
 	*raw = text
 }
 
+// claimed adds an owner's labels to an object of a request.
+func claimed(t *testing.T, raw *[]byte, owner ownership.Owner) {
+	t.Helper()
+	rewrite(t, raw, func(o *unstructured.Unstructured) {
+		labels := o.GetLabels()
+		labels[owner.Kind.NameLabel()], labels[owner.Kind.NamespaceLabel()] = owner.Name, owner.Namespace
+		o.SetLabels(labels)
+	})
+}
+
 func set(t *testing.T, object *unstructured.Unstructured, value any, path ...string) {
 	t.Helper()
 	if err := unstructured.SetNestedField(object.Object, value, path...); err != nil {
@@ -240,6 +250,8 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 		rewrite(t, &in.OldObject.Raw, func(o *unstructured.Unstructured) { o.SetAnnotations(map[string]string{key: value}) })
 	}
 	subject := authenticationv1.UserInfo{Username: "system:serviceaccount:flux-system:apps-reconciler", Groups: []string{"system:serviceaccounts"}}
+	tenant := authenticationv1.UserInfo{Username: "system:serviceaccount:tenant:deployer", Groups: []string{"system:serviceaccounts"}}
+	web := ownership.Owner{Kind: ownership.Kustomization, Namespace: "tenant", Name: "web"}
 	wipe := func(o *unstructured.Unstructured) { o.SetManagedFields(nil) }
 	for _, test := range []struct {
 		name    string
@@ -291,9 +303,47 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 		{"Flux in the name of the owner's account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo, w.owner.ServiceAccount = subject, "apps-reconciler"
 		}, Passed, ""},
+		{"Flux still at it in the name of the owner's former account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo, w.owner.ServiceAccount, w.owner.FormerServiceAccounts = subject, "other", []string{"", "apps-reconciler"}
+		}, Passed, ""},
 		{"a token of the owner's account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo, w.owner.ServiceAccount = subject, "apps-reconciler"
 			in.UserInfo.UID = "1b2c"
+		}, Denied, ""},
+		{"Flux moves the object to an owner with an account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			claimed(t, &in.Object.Raw, web)
+			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
+		}, Passed, ""},
+		{"Flux adopts the object of an owner that is gone", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo, w.owner = tenant, nil
+			claimed(t, &in.Object.Raw, web)
+			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
+		}, Passed, ""},
+		{"Flux in the name of a release deletes what a Kustomization claims too", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			release := ownership.Owner{Kind: ownership.HelmRelease, Namespace: "tenant", Name: "web"}
+			claimed(t, &in.OldObject.Raw, release)
+			w.owners = map[ownership.Owner]*OwnerStatus{release: {ServiceAccount: "deployer"}}
+		}, Passed, ""},
+		{"an account that the new owner does not name", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			claimed(t, &in.Object.Raw, web)
+			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "other"}}
+		}, Denied, ""},
+		{"an account of a new owner that does not exist", "memory", func(in *admissionv1.AdmissionRequest, _ *world) {
+			in.UserInfo = tenant
+			claimed(t, &in.Object.Raw, web)
+		}, Denied, ""},
+		{"a token of the new owner's account", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			in.UserInfo.UID = "1b2c"
+			claimed(t, &in.Object.Raw, web)
+			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
+		}, Denied, ""},
+		{"a person who gives the object to another owner", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			claimed(t, &in.Object.Raw, web)
+			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
 		}, Denied, ""},
 		{"an account of another name", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo, w.owner.ServiceAccount = subject, "other"

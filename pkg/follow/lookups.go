@@ -30,6 +30,8 @@ type Lookups struct {
 	Kustomizations, HelmReleases bool
 	*Holdings
 	*Workloads
+	// Accounts knows the owners' former service accounts; nil for none.
+	Accounts *Accounts
 }
 
 var _ admission.Lookups = (*Lookups)(nil)
@@ -94,6 +96,9 @@ func (l *Lookups) Owner(owner ownership.Owner, key desired.Key) (*admission.Owne
 	}
 	if apierrors.IsNotFound(err) {
 		return nil, nil
+	}
+	if status != nil {
+		status.FormerServiceAccounts = l.Accounts.Former(owner)
 	}
 	return status, err
 }

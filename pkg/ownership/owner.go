@@ -72,15 +72,26 @@ func ParseOwner(s string) (Owner, error) {
 }
 
 // Claimed returns the owner that the object's labels name, and whether they name one. A claim is no proof: see Proven.
+// Of a Kustomization and a HelmRelease it is the Kustomization.
 func Claimed(object metav1.Object) (Owner, bool) {
+	if claims := Claims(object); len(claims) > 0 {
+		return claims[0], true
+	}
+	return Owner{}, false
+}
+
+// Claims returns every owner that the object's labels name. There are two where an object moves between a Kustomization
+// and a HelmRelease, for each applies its own labels and leaves the other's.
+func Claims(object metav1.Object) []Owner {
+	var claims []Owner
 	labels := object.GetLabels()
 	for _, kind := range []Kind{Kustomization, HelmRelease} {
 		owner := Owner{Kind: kind, Namespace: labels[kind.NamespaceLabel()], Name: labels[kind.NameLabel()]}
 		if owner.Name != "" && owner.Namespace != "" {
-			return owner, true
+			claims = append(claims, owner)
 		}
 	}
-	return Owner{}, false
+	return claims
 }
 
 // Proven returns the owner that the labels claim if the object's managedFields show that this owner's controller

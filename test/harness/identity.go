@@ -39,6 +39,20 @@ func (c *Cluster) podToken(ctx context.Context, pod *corev1.Pod) (string, error)
 	return request.Status.Token, nil
 }
 
+// PodConfig returns a client configuration, without client-side rate limits, of a Pod of the Deployment that nobody runs
+// as: for a controller that lives in the test's own process. It waits for the Pod that the ReplicaSet controller makes.
+func (c *Cluster) PodConfig(ctx context.Context, deployment client.ObjectKey) (*rest.Config, error) {
+	pod, err := c.takePod(ctx, deployment, &Instance{})
+	if err != nil {
+		return nil, err
+	}
+	token, err := c.podToken(ctx, pod)
+	if err != nil {
+		return nil, err
+	}
+	return c.restConfig(token), nil
+}
+
 // pause waits a moment between two polls; its error tells that ctx ended.
 func pause(ctx context.Context) error {
 	select {

@@ -59,15 +59,11 @@ type sources struct {
 }
 
 func (c *Cluster) newSources(ctx context.Context) (*sources, error) {
-	pod, err := c.takePod(ctx, client.ObjectKey{Namespace: FluxNamespace, Name: "source-controller"}, &Instance{})
+	config, err := c.PodConfig(ctx, client.ObjectKey{Namespace: FluxNamespace, Name: "source-controller"})
 	if err != nil {
 		return nil, err
 	}
-	token, err := c.podToken(ctx, pod)
-	if err != nil {
-		return nil, err
-	}
-	controller, err := client.New(c.restConfig(token), client.Options{Scheme: c.admin.Scheme(), Mapper: c.admin.RESTMapper()})
+	controller, err := client.New(config, client.Options{Scheme: c.admin.Scheme(), Mapper: c.admin.RESTMapper()})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,55 @@
+package admission
+
+import (
+	"fmt"
+	"slices"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// claimants looks up the owners, other than the one that manages the object, that its labels name. Flux takes an object
+// over from one owner to another by applying it in the name of the new one's service account, which the former owner
+// knows nothing of: that is how an object moves between two Kustomizations in git, and how two HelmReleases share the
+// CRDs of a chart. An object that moves between a Kustomization and a HelmRelease carries the labels of both.
+//
+// The labels after the edit are the editor's word. They are good for no more than what the service account may do anyway:
+// whoever can act in its name acts for all that Flux applies with it.
+func claimants(r *Request, owner ownership.Owner, lookups Lookups) ([]Claimant, error) {
+	if person(r.User) || !impersonated(r.User) || r.scale() {
+		return nil, nil
+	}
+	var found []Claimant
+	seen := []ownership.Owner{owner}
+	for _, object := range []*unstructured.Unstructured{r.Old, r.New} {
+		if object == nil {
+			continue
+		}
+		for _, claim := range ownership.Claims(object) {
+			if slices.Contains(seen, claim) {
+				continue
+			}
+			seen = append(seen, claim)
+			status, err := lookups.Owner(claim, r.Object)
+			if err != nil {
+				return nil, fmt.Errorf("look up %s: %w", claim, err)
+			}
+			if status != nil {
+				found = append(found, Claimant{Owner: claim, Status: status})
+			}
+		}
+	}
+	return found, nil
+}
+
+// claimant names the claimant that Flux applies for in the guise of this user, empty for none.
+func (f *Facts) claimant(user authenticationv1.UserInfo) string {
+	for _, c := range f.Claimants {
+		if f.Installation.applies(user, c.Owner, c.Status.accounts()...) {
+			return c.Owner.String()
+		}
+	}
+	return ""
+}

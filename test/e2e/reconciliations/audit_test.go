@@ -1,0 +1,106 @@
+package reconciliations
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gitops-drift/gitops-drift/test/harness"
+)
+
+// writes counts what the API server noted of one writer.
+type writes struct{ done, refused, judged int }
+
+// judge reads the audit log. It demands that nobody but people was refused by the webhook or judged as one of them, that
+// those who matter did write, and that no write went unjudged.
+func judge(t *testing.T, cluster *harness.Cluster) {
+	t.Helper()
+	seen := map[string]*writes{}
+	_, err := cluster.AuditEvents(func(e harness.AuditEvent) bool {
+		if e.ResponseStatus == nil {
+			return false
+		}
+		who := writer(e)
+		w := seen[who]
+		if w == nil {
+			w = &writes{}
+			seen[who] = w
+		}
+		if e.ResponseStatus.Code < 300 {
+			w.done++
+		}
+		decision := ""
+		for key, value := range e.Annotations {
+			if strings.HasSuffix(key, "gitops-drift.dev/decision") {
+				decision = value
+			}
+			if strings.HasPrefix(key, "failed-open.") && strings.Contains(value, "gitops-drift.dev") {
+				t.Errorf("%s of %s by %s: the webhook was not reached", e.Verb, e.RequestURI, who)
+			}
+		}
+		refused := decision == "Denied" || e.ResponseStatus.Code == http.StatusForbidden && strings.Contains(e.ResponseStatus.Message, "gitops-drift.dev")
+		if refused {
+			w.refused++
+		}
+		if decision != "" {
+			w.judged++
+		}
+		switch {
+		case decision == "Unjudged":
+			t.Errorf("%s of %s by %s went unjudged: %v", e.Verb, e.RequestURI, who, e.Annotations)
+		case person(who):
+		case refused:
+			t.Errorf("%s %s of %s by %s %v was refused: %s: %v", e.RequestReceivedTimestamp, e.Verb, e.RequestURI, who, e.ImpersonatedUser, e.ResponseStatus.Message, e.Annotations)
+		case decision != "" && who != operator:
+			t.Errorf("%s %s of %s by %s %v was judged as a person's: %v", e.RequestReceivedTimestamp, e.Verb, e.RequestURI, who, e.ImpersonatedUser, e.Annotations)
+		}
+		return false
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, who := range slices.Sorted(maps.Keys(seen)) {
+		w := seen[who]
+		t.Logf("%7d writes, %d refused by the webhook, %d judged: %s", w.done, w.refused, w.judged, who)
+		if !person(who) {
+			total += w.done
+		}
+	}
+	t.Logf("%7d writes of machines", total)
+	for _, who := range []string{
+		"system:serviceaccount:flux-system:kustomize-controller", "system:serviceaccount:flux-system:helm-controller",
+		tenantOf + "kustomize-controller", tenantOf + "helm-controller", operator, "system:node:harness", "system:kube-scheduler",
+		"system:serviceaccount:kube-system:deployment-controller", "system:serviceaccount:kube-system:replicaset-controller",
+		"system:serviceaccount:kube-system:statefulset-controller", "system:serviceaccount:kube-system:daemon-set-controller",
+		"system:serviceaccount:kube-system:job-controller", "system:serviceaccount:kube-system:endpointslice-controller",
+		"system:serviceaccount:kube-system:generic-garbage-collector", "system:serviceaccount:kube-system:namespace-controller",
+		"system:serviceaccount:kube-system:disruption-controller", "system:serviceaccount:kube-system:resourcequota-controller",
+	} {
+		if w := seen[who]; w == nil || w.done == 0 {
+			t.Errorf("%s has not written anything: the rounds prove nothing about it", who)
+		}
+	}
+	if w := seen[string(harness.OnCall)]; w == nil || w.refused < 2 {
+		t.Error("the person's edits were not refused")
+	}
+}
+
+const (
+	operator = "system:serviceaccount:operators:operator"
+	tenantOf = "a tenant's account in the hands of "
+)
+
+// writer names who wrote: the user, or in whose hands the account of a tenant is.
+func writer(e harness.AuditEvent) string {
+	if e.ImpersonatedUser == nil {
+		return e.User.Username
+	}
+	return tenantOf + e.User.Username[strings.LastIndex(e.User.Username, ":")+1:]
+}
+
+func person(who string) bool {
+	return !strings.HasPrefix(who, "system:") && !strings.HasPrefix(who, tenantOf)
+}
