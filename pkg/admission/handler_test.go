@@ -18,7 +18,7 @@ func request(in *admissionv1.AdmissionRequest) admission.Request {
 }
 
 // newHandler returns a handler and what it logs.
-func newHandler(t *testing.T, lookups Lookups) (*Handler, *strings.Builder) {
+func newHandler(t testing.TB, lookups Lookups) (*Handler, *strings.Builder) {
 	t.Helper()
 	metrics, err := NewMetrics(prometheus.NewRegistry())
 	if err != nil {

@@ -29,7 +29,7 @@ import (
 var apps = ownership.Owner{Kind: ownership.Kustomization, Namespace: "flux-system", Name: "apps"}
 
 // recorded returns a request as a real API server sent it.
-func recorded(t *testing.T, name string) *admissionv1.AdmissionRequest {
+func recorded(t testing.TB, name string) *admissionv1.AdmissionRequest {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name+".json"))
 	if err != nil {
@@ -68,7 +68,7 @@ func (w *world) Owner(owner ownership.Owner, _ desired.Key) (*OwnerStatus, error
 }
 
 // newWorld has the desired state that belongs to the recorded requests, and a policy that denies.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", "desired.yaml"))
 	if err != nil {
@@ -116,7 +116,7 @@ func kindOf(resource schema.GroupVersionResource) (schema.GroupVersionKind, erro
 	return schema.GroupVersionKind{}, fmt.Errorf("no matches for %s", resource.Resource)
 }
 
-func verdict(t *testing.T, in *admissionv1.AdmissionRequest, w *world) *Verdict {
+func verdict(t testing.TB, in *admissionv1.AdmissionRequest, w *world) *Verdict {
 	t.Helper()
 	r, err := NewRequest(in, kindOf)
 	if err != nil {
@@ -134,7 +134,7 @@ func verdict(t *testing.T, in *admissionv1.AdmissionRequest, w *world) *Verdict 
 }
 
 // rewrite changes an object of a request.
-func rewrite(t *testing.T, raw *[]byte, change func(object *unstructured.Unstructured)) {
+func rewrite(t testing.TB, raw *[]byte, change func(object *unstructured.Unstructured)) {
 	t.Helper()
 	object := &unstructured.Unstructured{}
 	if err := object.UnmarshalJSON(*raw); err != nil {
@@ -149,7 +149,7 @@ func rewrite(t *testing.T, raw *[]byte, change func(object *unstructured.Unstruc
 }
 
 // claimed adds an owner's labels to an object of a request.
-func claimed(t *testing.T, raw *[]byte, owner ownership.Owner) {
+func claimed(t testing.TB, raw *[]byte, owner ownership.Owner) {
 	t.Helper()
 	rewrite(t, raw, func(o *unstructured.Unstructured) {
 		labels := o.GetLabels()
@@ -158,7 +158,7 @@ func claimed(t *testing.T, raw *[]byte, owner ownership.Owner) {
 	})
 }
 
-func set(t *testing.T, object *unstructured.Unstructured, value any, path ...string) {
+func set(t testing.TB, object *unstructured.Unstructured, value any, path ...string) {
 	t.Helper()
 	if err := unstructured.SetNestedField(object.Object, value, path...); err != nil {
 		t.Fatal(err)
