@@ -115,7 +115,9 @@ func post(hook http.Handler, body []byte) *httptest.ResponseRecorder {
 }
 
 // note adds an annotation that nobody minds.
-func note(o *unstructured.Unstructured) { o.SetAnnotations(map[string]string{"contoso.com/seen": "yes"}) }
+func note(o *unstructured.Unstructured) {
+	o.SetAnnotations(map[string]string{"contoso.com/seen": "yes"})
+}
 
 // updateOf is an edit of an object that Flux has applied as the set of fields says; it changes nothing yet.
 func updateOf(tb testing.TB, object *unstructured.Unstructured, resource, fields string) *admissionv1.AdmissionRequest {

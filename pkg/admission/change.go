@@ -105,15 +105,10 @@ func (j *judge) finding(kind FindingKind, c fields.Change) Finding {
 // stripped divides the fields of an object into those that Flux's next apply makes its own and those that it leaves
 // to other managers. People's additions to what Helm manages count as if Flux took them over: they are drift, too.
 func stripped(managers []ownership.Manager, facts *Facts) (own, others *fieldpath.Set) {
-	own, others = fieldpath.NewSet(), fieldpath.NewSet()
-	for _, m := range managers {
-		if m.TakenOver(takeover(facts)) || m.Name == facts.Owner.Kind.Manager() && m.Subresource == "" {
-			own = own.Union(m.Fields)
-		} else {
-			others = others.Union(m.Fields)
-		}
-	}
-	return own, others
+	taken := takeover(facts)
+	return ownership.Partition(managers, func(m ownership.Manager) bool {
+		return m.TakenOver(taken) || m.Name == facts.Owner.Kind.Manager() && m.Subresource == ""
+	})
 }
 
 // takeover lists the managers that Flux takes this object's fields over from; git may say that there are none.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
@@ -61,7 +60,7 @@ type logged struct {
 
 // MarshalLog lets loggers write a finding as an object.
 func (f Finding) MarshalLog() any {
-	return logged{Kind: f.Kind, Field: fields.Name(f.Path), Old: showIf(f.Old), New: showIf(f.New)}
+	return logged{Kind: f.Kind, Field: f.name(), Old: showIf(f.Old), New: showIf(f.New)}
 }
 
 // MarshalJSON writes a finding as the log shows it.
@@ -97,11 +96,7 @@ func writer(r *Request) string {
 	if r.Old == nil || r.New == nil {
 		return ""
 	}
-	before, err := ownership.Managers(r.Old)
-	if err != nil {
-		return ""
-	}
-	after, err := ownership.Managers(r.New)
+	before, after, err := r.managers()
 	if err != nil {
 		return ""
 	}

@@ -94,7 +94,7 @@ func orZero(replicas any) any {
 
 // created judges bringing a missing object back: what git declares must be as git says. Flux adds the rest.
 func created(r *Request, facts *Facts) ([]Finding, error) {
-	managers, err := ownership.Managers(r.New)
+	_, managers, err := r.managers()
 	if err != nil {
 		return nil, err
 	}
@@ -115,13 +115,9 @@ func created(r *Request, facts *Facts) ([]Finding, error) {
 
 // updated judges the fields of an object. Of a Pod, what is changed through subresources is not what its owner declared.
 func updated(r *Request, facts *Facts) ([]Finding, error) {
-	before, err := ownership.Managers(r.Old)
+	before, after, err := r.managers()
 	if err != nil {
-		return nil, fmt.Errorf("old object: %w", err)
-	}
-	after, err := ownership.Managers(r.New)
-	if err != nil {
-		return nil, fmt.Errorf("new object: %w", err)
+		return nil, err
 	}
 	j := judge{request: r, facts: facts}
 	var had bool

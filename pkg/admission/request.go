@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
 // Request is one edit as the API server puts it to a webhook.
@@ -23,6 +24,28 @@ type Request struct {
 	DryRun      bool
 	// Old is nil on create, New is nil on delete. They must not be changed.
 	Old, New *unstructured.Unstructured
+	// before and after are the decoded managedFields of Old and New once decoded is true.
+	before, after []ownership.Manager
+	decoded       bool
+}
+
+// managers returns the managedFields of Old and New. Not for concurrent use.
+func (r *Request) managers() (before, after []ownership.Manager, err error) {
+	if r.decoded {
+		return r.before, r.after, nil
+	}
+	if r.Old != nil {
+		if before, err = ownership.Managers(r.Old); err != nil {
+			return nil, nil, fmt.Errorf("old object: %w", err)
+		}
+	}
+	if r.New != nil {
+		if after, err = ownership.Managers(r.New, before...); err != nil {
+			return nil, nil, fmt.Errorf("new object: %w", err)
+		}
+	}
+	r.before, r.after, r.decoded = before, after, true
+	return before, after, nil
 }
 
 // scale reports whether Old and New are autoscaling/v1 Scales.

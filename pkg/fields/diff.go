@@ -1,6 +1,7 @@
 package fields
 
 import (
+	"slices"
 	"sort"
 
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -17,12 +18,15 @@ type Change struct {
 
 // Diff lists the changes from before to after, ordered by path. Items of associative lists and sets are compared
 // item by item; where only their order differs, the list itself is the change. Everything that shape does not know
-// to be associative is compared as a whole.
+// to be associative is compared as a whole, and so is what lies deeper than any kind of object goes.
 func Diff(before, after any, shape *Shape) []Change {
 	d := differ{}
 	d.value(nil, before, after, shape, false)
 	return d.changes
 }
+
+// maxDepth bounds the length of a path: who nests maps by the thousand must not make every path as long.
+const maxDepth = 64
 
 type differ struct {
 	changes []Change
@@ -32,25 +36,31 @@ func (d *differ) add(path fieldpath.Path, before, after any) {
 	d.changes = append(d.changes, Change{Path: path.Copy(), Before: before, After: after})
 }
 
+// whole compares two values as one.
+func (d *differ) whole(path fieldpath.Path, before, after any) {
+	if !Equal(before, after) {
+		d.add(path, before, after)
+	}
+}
+
 func (d *differ) value(path fieldpath.Path, before, after any, shape *Shape, atomic bool) {
 	switch {
 	case before == nil && after == nil:
+		return
+	case len(path) >= maxDepth:
+		d.whole(path, before, after)
 		return
 	case isList(before, after):
 		d.list(path, before, after, shape)
 		return
 	case before == nil || after == nil || atomic:
-		if !Equal(before, after) {
-			d.add(path, before, after)
-		}
+		d.whole(path, before, after)
 		return
 	}
 	b, bok := before.(map[string]any)
 	a, aok := after.(map[string]any)
 	if !bok || !aok {
-		if !Equal(before, after) {
-			d.add(path, before, after)
-		}
+		d.whole(path, before, after)
 		return
 	}
 	for _, name := range sortedKeys(b, a) {
@@ -71,16 +81,18 @@ func (d *differ) list(path fieldpath.Path, before, after any, shape *Shape) {
 	b, _ := before.([]any)
 	a, _ := after.([]any)
 	kind, keys := shape.list()
-	bItems, bok := index(b, kind, keys)
-	aItems, aok := index(a, kind, keys)
-	if kind == atomicList || !bok || !aok || len(b) == 0 && len(a) == 0 {
-		if !Equal(before, after) {
-			d.add(path, before, after)
-		}
+	if kind == atomicList || len(b) == 0 && len(a) == 0 {
+		d.whole(path, before, after)
 		return
 	}
+	bItems, bok := index(b, kind, keys)
+	aItems, aok := index(a, kind, keys)
+	if !bok || !aok {
+		d.whole(path, before, after)
+		return
+	}
+	sub := shape.item()
 	for _, item := range bItems.order {
-		sub := shape.item()
 		d.value(append(path, item), bItems.get(item), aItems.get(item), sub, false)
 	}
 	for _, item := range aItems.order {
@@ -96,17 +108,28 @@ func (d *differ) list(path fieldpath.Path, before, after any, shape *Shape) {
 // items are the items of one associative list or set, by the element that selects them.
 type items struct {
 	order []fieldpath.PathElement
-	byKey fieldpath.PathElementMap
+	// sorted is ordered by element.
+	sorted []listItem
+}
+
+type listItem struct {
+	element fieldpath.PathElement
+	value   any
 }
 
 func (i items) get(element fieldpath.PathElement) any {
-	v, _ := i.byKey.Get(element)
-	return v
+	at, found := slices.BinarySearchFunc(i.sorted, element, func(item listItem, element fieldpath.PathElement) int {
+		return item.element.Compare(element)
+	})
+	if !found {
+		return nil
+	}
+	return i.sorted[at].value
 }
 
 // index returns false where the list cannot be told apart by its keys: an item lacks one, or two are the same.
 func index(list []any, kind listKind, keys []string) (items, bool) {
-	out := items{byKey: fieldpath.MakePathElementMap(len(list))}
+	out := items{order: make([]fieldpath.PathElement, 0, len(list)), sorted: make([]listItem, 0, len(list))}
 	for _, item := range list {
 		var element fieldpath.PathElement
 		if kind == associativeList {
@@ -117,11 +140,14 @@ func index(list []any, kind listKind, keys []string) (items, bool) {
 		} else {
 			element = fieldpath.ValueElement(value.NewValueInterface(item))
 		}
-		if out.get(element) != nil {
+		out.order = append(out.order, element)
+		out.sorted = append(out.sorted, listItem{element, item})
+	}
+	slices.SortFunc(out.sorted, func(a, b listItem) int { return a.element.Compare(b.element) })
+	for i := 1; i < len(out.sorted); i++ {
+		if out.sorted[i-1].element.Equals(out.sorted[i].element) {
 			return items{}, false
 		}
-		out.byKey.Insert(element, item)
-		out.order = append(out.order, element)
 	}
 	return out, true
 }

@@ -4,6 +4,22 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
+// Union returns what is in any of the sets; nil sets are passed over. It unites them by halves, so that many sets cost
+// little more than one of their size.
+func Union(sets ...*fieldpath.Set) *fieldpath.Set {
+	switch len(sets) {
+	case 0:
+		return fieldpath.NewSet()
+	case 1:
+		if sets[0] == nil {
+			return fieldpath.NewSet()
+		}
+		return sets[0]
+	}
+	half := len(sets) / 2
+	return Union(sets[:half]...).Union(Union(sets[half:]...))
+}
+
 // With returns root with value at path, or without the field where value is nil; root itself is left as it is. Maps
 // and lists on the way are made where they are missing. A list item that is not there is appended, with its key fields.
 func With(root any, path fieldpath.Path, value any) any {

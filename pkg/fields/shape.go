@@ -10,18 +10,12 @@ import (
 // managedFields: items of an associative list as `k:{…}`, items of a set as `v:…`, atomic lists and maps as leaves.
 // A list that no manager's set enters is atomic to a Shape. The zero Shape and nil know no list at all.
 type Shape struct {
-	sets []*fieldpath.Set
+	set *fieldpath.Set
 }
 
 // NewShape learns from the field sets of all managers of an object, nil sets are passed over.
 func NewShape(sets ...*fieldpath.Set) *Shape {
-	s := &Shape{}
-	for _, set := range sets {
-		if set != nil {
-			s.sets = append(s.sets, set)
-		}
-	}
-	return s
+	return &Shape{set: Union(sets...)}
 }
 
 // below returns the Shape of what element selects.
@@ -29,35 +23,29 @@ func (s *Shape) below(element fieldpath.PathElement) *Shape {
 	if s == nil {
 		return nil
 	}
-	var sets []*fieldpath.Set
-	for _, set := range s.sets {
-		if sub, ok := set.Children.Get(element); ok {
-			sets = append(sets, sub)
-		}
-	}
-	if sets == nil {
+	sub, ok := s.set.Children.Get(element)
+	if !ok {
 		return nil
 	}
-	return &Shape{sets: sets}
+	return &Shape{set: sub}
 }
 
-// item returns the Shape of one item of an associative list: what is known of any item holds for all of them.
+// item returns the Shape of one item of an associative list: what is known of any item holds for all of them. It goes
+// through the whole list.
 func (s *Shape) item() *Shape {
 	if s == nil {
 		return nil
 	}
-	out := &Shape{}
-	for _, set := range s.sets {
-		for element := range set.Children.All() {
-			if element.Key == nil {
-				continue
-			}
-			if sub, ok := set.Children.Get(element); ok {
-				out.sets = append(out.sets, sub)
-			}
+	var sets []*fieldpath.Set
+	s.set.Children.Iterate(func(element fieldpath.PathElement) {
+		if element.Key == nil {
+			return
 		}
-	}
-	return out
+		if sub, ok := s.set.Children.Get(element); ok {
+			sets = append(sets, sub)
+		}
+	})
+	return &Shape{set: Union(sets...)}
 }
 
 type listKind int
@@ -73,14 +61,12 @@ func (s *Shape) list() (listKind, []string) {
 	if s == nil {
 		return atomicList, nil
 	}
-	for _, set := range s.sets {
-		tells := func(element fieldpath.PathElement) bool {
-			kind, _ := elementKind(element)
-			return kind != atomicList
-		}
-		if element, ok := find(set, tells); ok {
-			return elementKind(element)
-		}
+	tells := func(element fieldpath.PathElement) bool {
+		kind, _ := elementKind(element)
+		return kind != atomicList
+	}
+	if element, ok := find(s.set, tells); ok {
+		return elementKind(element)
 	}
 	return atomicList, nil
 }
@@ -101,28 +87,10 @@ func elementKind(element fieldpath.PathElement) (listKind, []string) {
 }
 
 // granular reports whether some manager owns single fields of the map here.
-func (s *Shape) granular() bool {
-	if s == nil {
-		return false
-	}
-	for _, set := range s.sets {
-		if !set.Empty() {
-			return true
-		}
-	}
-	return false
-}
+func (s *Shape) granular() bool { return s != nil && !s.set.Empty() }
 
 // atomicMap reports whether a map here is known to be written as a whole: some manager owns it as a leaf and
 // no manager owns anything inside it.
 func (s *Shape) atomicMap(parent *Shape, element fieldpath.PathElement) bool {
-	if s != nil || parent == nil {
-		return false
-	}
-	for _, set := range parent.sets {
-		if set.Members.Has(element) {
-			return true
-		}
-	}
-	return false
+	return s == nil && parent != nil && parent.set.Members.Has(element)
 }

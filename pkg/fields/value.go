@@ -3,6 +3,7 @@ package fields
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
@@ -94,6 +95,10 @@ func Equal(a, b any) bool {
 }
 
 func equalMaps(a, b map[string]any) bool {
+	// Two states of an object may share what is the same in both.
+	if reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() {
+		return true
+	}
 	for k, v := range a {
 		if !Equal(v, b[k]) {
 			return false

@@ -1,48 +1,14 @@
 package ownership
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 )
-
-// Manager is one decoded managedFields entry.
-type Manager struct {
-	Name        string
-	Operation   metav1.ManagedFieldsOperationType
-	Subresource string
-	// APIVersion is the version of the object's API that Fields speaks of; other versions may name them differently.
-	APIVersion string
-	// Time is when the entry's set of fields or one of its values last changed; zero where the server keeps none.
-	Time   time.Time
-	Fields *fieldpath.Set
-}
-
-// Managers decodes an object's managedFields, in the object's order. Entries without fields get an empty set.
-// An entry that cannot be decoded is an error; the API server never stores one.
-func Managers(object metav1.Object) ([]Manager, error) {
-	entries := object.GetManagedFields()
-	out := make([]Manager, 0, len(entries))
-	for _, entry := range entries {
-		m := Manager{Name: entry.Manager, Operation: entry.Operation, Subresource: entry.Subresource, APIVersion: entry.APIVersion, Fields: fieldpath.NewSet()}
-		if entry.Time != nil {
-			m.Time = entry.Time.Time
-		}
-		if entry.FieldsV1 != nil {
-			if err := m.Fields.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
-				return nil, fmt.Errorf("managedFields entry of %q: %w", entry.Manager, err)
-			}
-		}
-		out = append(out, m)
-	}
-	return out, nil
-}
 
 // Shape learns from the fields of all managers which lists are associative.
 func Shape(managers ...[]Manager) *fields.Shape {
@@ -59,13 +25,13 @@ func Shape(managers ...[]Manager) *fields.Shape {
 // For releases that Helm installed without server-side apply that is helm-controller's update entry.
 // A field that somebody else changed with an update has left this set although git still declares it.
 func Declared(managers []Manager, kind Kind) (*fieldpath.Set, bool) {
-	declared, found := fieldpath.NewSet(), false
+	var declared []*fieldpath.Set
 	for _, m := range managers {
 		if m.applied(kind.Manager()) || kind == HelmRelease && m.Name == HelmManager && m.Subresource == "" {
-			declared, found = declared.Union(m.Fields), true
+			declared = append(declared, m.Fields)
 		}
 	}
-	return declared, found
+	return fields.Union(declared...), len(declared) > 0
 }
 
 func (m Manager) applied(name string) bool {

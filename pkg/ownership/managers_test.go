@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
@@ -26,7 +27,8 @@ func TestDeclared(t *testing.T) {
 		"an update of Helm without server-side":  {HelmRelease, entry(HelmManager, metav1.ManagedFieldsOperationUpdate, "", replicas), true},
 		"helm-controller's entry, another owner": {Kustomization, entry(HelmManager, metav1.ManagedFieldsOperationApply, "", replicas), false},
 	} {
-		object := &metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{test.entry}}
+		object := &unstructured.Unstructured{}
+		object.SetManagedFields([]metav1.ManagedFieldsEntry{test.entry})
 		managers, err := Managers(object)
 		if err != nil {
 			t.Fatal(err)

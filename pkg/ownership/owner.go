@@ -2,9 +2,11 @@ package ownership
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // Kind is the kind of a Flux object that owns others.
@@ -102,10 +104,22 @@ func Proven(object metav1.Object) (Owner, bool) {
 	if !ok {
 		return Owner{}, false
 	}
-	for _, entry := range object.GetManagedFields() {
-		if entry.Manager == owner.Kind.Manager() && entry.Subresource == "" {
-			return owner, true
-		}
+	if wrote(object, owner.Kind.Manager()) {
+		return owner, true
 	}
 	return Owner{}, false
+}
+
+// wrote reports whether object has a managedFields entry of manager that is not about a subresource.
+func wrote(object metav1.Object, manager string) bool {
+	// The conversion that Unstructured.GetManagedFields does costs far more than all the rest of a proof.
+	if u, ok := object.(*unstructured.Unstructured); ok {
+		list, err := entries(u)
+		return err == nil && slices.ContainsFunc(list, func(entry map[string]any) bool {
+			return text(entry, "manager") == manager && text(entry, "subresource") == ""
+		})
+	}
+	return slices.ContainsFunc(object.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Manager == manager && entry.Subresource == ""
+	})
 }

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
 )
 
 // BeforeFirstApply is the manager to which the API server gives all fields of an object without managedFields at the
@@ -59,13 +61,18 @@ func (m Manager) TakenOver(takeover []ssa.FieldManager) bool {
 // Split divides the fields of an object for kustomize-controller's next apply: what will be its own before it applies
 // (its applied entry and everything it takes over), and what the remaining managers hold and therefore keep.
 func Split(managers []Manager, takeover []ssa.FieldManager) (own, others *fieldpath.Set) {
-	own, others = fieldpath.NewSet(), fieldpath.NewSet()
+	return Partition(managers, func(m Manager) bool { return m.applied(KustomizeManager) || m.TakenOver(takeover) })
+}
+
+// Partition unites the fields of the managers that are in, and those of the others.
+func Partition(managers []Manager, in func(Manager) bool) (ins, others *fieldpath.Set) {
+	var sets [2][]*fieldpath.Set
 	for _, m := range managers {
-		if m.applied(KustomizeManager) || m.TakenOver(takeover) {
-			own = own.Union(m.Fields)
-		} else {
-			others = others.Union(m.Fields)
+		side := 1
+		if in(m) {
+			side = 0
 		}
+		sets[side] = append(sets[side], m.Fields)
 	}
-	return own, others
+	return fields.Union(sets[0]...), fields.Union(sets[1]...)
 }
