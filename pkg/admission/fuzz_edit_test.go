@@ -258,7 +258,10 @@ func changeManagers(d *dice, object *unstructured.Unstructured) {
 		return
 	}
 	i := d.below(len(list))
-	entry, _ := list[i].(map[string]any)
+	entry, ok := list[i].(map[string]any)
+	if !ok {
+		return
+	}
 	switch d.below(9) {
 	case 0:
 		entry["manager"] = pick(d, "kubectl-edit", ownership.KustomizeManager, ownership.HelmManager, ownership.BeforeFirstApply, "me")

@@ -86,6 +86,9 @@ func text(entry map[string]any, field string) string {
 	return s
 }
 
+// errUnreadable does not say which field it is about: its key may hold a value.
+var errUnreadable = errors.New("it names a field as nobody does")
+
 // decode makes a set of a fieldsV1. It does what fieldpath.Set.FromJSON does, without the way back to JSON.
 func decode(encoded map[string]any) (*fieldpath.Set, error) {
 	set, _, err := decodeSet(encoded)
@@ -113,7 +116,7 @@ func decodeSet(encoded map[string]any) (set *fieldpath.Set, self bool, err error
 			// A newer API server may know more.
 			continue
 		case err != nil:
-			return nil, false, err
+			return nil, false, errUnreadable
 		}
 		members = append(members, member{key, element})
 	}
@@ -128,7 +131,7 @@ func decodeSet(encoded map[string]any) (set *fieldpath.Set, self bool, err error
 	for _, m := range members {
 		inner, ok := encoded[m.key].(map[string]any)
 		if !ok && encoded[m.key] != nil {
-			return nil, false, fmt.Errorf("%s holds no fields", m.key)
+			return nil, false, errUnreadable
 		}
 		below, itself, err := decodeSet(inner)
 		if err != nil {

@@ -24,11 +24,11 @@ var (
 	configMaps  = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 )
 
-// manifests are the objects of one Kustomization: o0, o2, … are Deployments, o1, o3, … ConfigMaps. No Pods are wanted;
+// manifests are n objects of one Kustomization: o0, o2, … are Deployments, o1, o3, … ConfigMaps. No Pods are wanted;
 // they would only load the machine.
-func manifests(namespace string) string {
+func manifests(namespace string, n int) string {
 	var out strings.Builder
-	for i := range objects {
+	for i := range n {
 		if i%2 == 0 {
 			fmt.Fprintf(&out, `---
 apiVersion: apps/v1

@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -68,8 +65,8 @@ func BenchmarkRestore(b *testing.B) {
 	if result, err := cluster.Kubectl(ctx, harness.Admin, policies, "apply", "-f", "-"); err != nil || result.Code != 0 {
 		b.Fatalf("%v: %s", err, result.Stderr)
 	}
-	deploy(ctx, b, cluster, "bench-loop")
-	deploy(ctx, b, cluster, "bench-flux")
+	deploy(ctx, b, cluster, "bench-loop", objects)
+	deploy(ctx, b, cluster, "bench-flux", objects)
 	for b.Loop() {
 		loop := measure(ctx, b, cluster, "bench-loop", edits, nil)
 		flux := measure(ctx, b, cluster, "bench-flux", forced, func() {
@@ -126,27 +123,18 @@ func measure(ctx context.Context, b *testing.B, cluster *harness.Cluster, name s
 
 func show(b *testing.B, loop, flux []time.Duration) {
 	b.Helper()
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', tabwriter.AlignRight)
-	row := func(cells ...string) {
-		if _, err := fmt.Fprintln(table, strings.Join(cells, "\t")+"\t"); err != nil {
-			b.Fatal(err)
-		}
-	}
-	fmt.Printf("\nHow long an edit lasts, of one object among %d in its Kustomization\n", objects)
-	row("", "edits", "p50", "p99", "worst")
+	rows := [][]string{{"", "edits", "p50", "p99", "worst"}}
 	for _, line := range []struct {
 		name   string
 		lasted []time.Duration
 	}{{"gitops-drift", loop}, {"forced Flux reconcile", flux}} {
 		cells := []string{line.name, fmt.Sprint(len(line.lasted))}
 		for _, p := range []int{50, 99, 100} {
-			cells = append(cells, fmt.Sprintf("%.1f ms", float64(percentile(line.lasted, p).Microseconds())/1000))
+			cells = append(cells, milliseconds(percentile(line.lasted, p)))
 		}
-		row(cells...)
+		rows = append(rows, cells)
 	}
-	if err := table.Flush(); err != nil {
-		b.Fatal(err)
-	}
+	printTable(b, fmt.Sprintf("How long an edit lasts, of one object among %d in its Kustomization", objects), rows)
 }
 
 // percentile returns the p-th percentile by the nearest rank.
@@ -155,11 +143,11 @@ func percentile(of []time.Duration, p int) time.Duration {
 	return sorted[max(0, (len(sorted)*p+99)/100-1)]
 }
 
-// deploy has Flux apply the objects of a Kustomization of this name in a namespace of the same name.
-func deploy(ctx context.Context, b *testing.B, cluster *harness.Cluster, name string) {
+// deploy has Flux apply n objects of a Kustomization of this name in a namespace of the same name.
+func deploy(ctx context.Context, b *testing.B, cluster *harness.Cluster, name string, n int) {
 	b.Helper()
 	dir := b.TempDir()
-	if err := (&harness.Repo{Dir: dir}).WriteFile("objects.yaml", manifests(name)); err != nil {
+	if err := (&harness.Repo{Dir: dir}).WriteFile("objects.yaml", manifests(name, n)); err != nil {
 		b.Fatal(err)
 	}
 	repo, err := cluster.NewRepo(ctx, dir)
