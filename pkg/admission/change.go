@@ -25,6 +25,7 @@ type judge struct {
 	// untracked says that managedFields had been wiped: updates leave them empty, and with the next apply the API
 	// server puts everything under before-first-apply, which Flux takes over.
 	untracked bool
+	finder    finder
 }
 
 // judge says what a change is, false if it is nothing that git or Flux cares about.
@@ -75,7 +76,7 @@ func (j *judge) wanted(path fieldpath.Path) (any, bool) {
 	if !is(path[0], "metadata") && j.facts.Desired.GetAPIVersion() != j.request.New.GetAPIVersion() {
 		return nil, false
 	}
-	return wantedAt(j.facts.Desired.Object, path)
+	return j.finder.at(j.facts.Desired.Object, path)
 }
 
 // otherVersion reports whether the owner's entry speaks of another version of the API than the request does.

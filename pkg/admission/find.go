@@ -179,13 +179,21 @@ func (f *Facts) regarded(object, subject *unstructured.Unstructured) (*unstructu
 	if f.Status == nil || len(f.Status.Ignore) == 0 {
 		return object, nil
 	}
-	rules, err := jsondiff.CompileIgnoreRules(f.Status.Ignore)
-	if err != nil {
-		return nil, fmt.Errorf("spec.ignore of %s: %w", f.Owner, err)
-	}
 	object = object.DeepCopy()
-	for selector, paths := range rules {
-		if selector.MatchUnstructured(subject) {
+	for i, rule := range f.Status.Ignore {
+		// As in CompileIgnoreRules, the last rule without a selector stands for all of them.
+		if rule.Selector == nil && slices.ContainsFunc(f.Status.Ignore[i+1:], func(later jsondiff.IgnoreRule) bool { return later.Selector == nil }) {
+			continue
+		}
+		// One by one, for rules that take items out of the same list depend on their order.
+		compiled, err := jsondiff.CompileIgnoreRules(f.Status.Ignore[i : i+1])
+		if err != nil {
+			return nil, fmt.Errorf("spec.ignore of %s: %w", f.Owner, err)
+		}
+		for selector, paths := range compiled {
+			if !selector.MatchUnstructured(subject) {
+				continue
+			}
 			if err := jsondiff.ApplyPatchToUnstructured(object, jsondiff.GenerateRemovePatch(paths...)); err != nil {
 				return nil, fmt.Errorf("spec.ignore of %s: %w", f.Owner, err)
 			}

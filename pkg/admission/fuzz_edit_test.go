@@ -163,7 +163,7 @@ func randomEdit(t *testing.T, d *dice, raw *runtime.RawExtension) {
 			pick(d, append(ownership.Controls(), requests...)...): pick(d, ownership.Disabled, ownership.Ignore, ownership.Merge, ownership.IfNotPresent, ""),
 		})
 	case 4:
-		object.Object[pick(d, "data", "stringData", "spec", "status")] = value(d)
+		object.Object[pick(d, "data", "stringData", "spec", "status")] = randomValue(d)
 	}
 	text, err := json.Marshal(object.Object)
 	if err != nil {
@@ -179,7 +179,7 @@ func change(d *dice, parent any) any {
 		names := slices.Sorted(maps.Keys(p))
 		switch d.below(6) {
 		case 0:
-			p[pick(d, "name", "a", "é\x00\"]", ".", strings.Repeat("long", 500))] = value(d)
+			p[pick(d, "name", "a", "é\x00\"]", ".", strings.Repeat("long", 500))] = randomValue(d)
 		case 1:
 			if len(names) > 0 {
 				delete(p, pick(d, names...))
@@ -193,12 +193,12 @@ func change(d *dice, parent any) any {
 		return p
 	case []any:
 		if len(p) == 0 {
-			return []any{value(d)}
+			return []any{randomValue(d)}
 		}
 		i := d.below(len(p))
 		switch d.below(6) {
 		case 0:
-			return append(p, value(d))
+			return append(p, randomValue(d))
 		case 1:
 			return append(p, runtime.DeepCopyJSONValue(p[i]))
 		case 2:
@@ -210,11 +210,11 @@ func change(d *dice, parent any) any {
 		}
 		return p
 	}
-	return value(d)
+	return randomValue(d)
 }
 
-// value is a value that a field may get.
-func value(d *dice) any {
+// randomValue is a value that a field may get.
+func randomValue(d *dice) any {
 	switch d.below(14) {
 	case 0:
 		return "another-secret-value"
@@ -235,7 +235,7 @@ func value(d *dice) any {
 	case 8:
 		return map[string]any{"name": pick[any](d, "payments-api", "LOG_LEVEL", "", int64(1), nil), "value": "a-third-secret-value"}
 	case 9:
-		return []any{value(d), value(d)}
+		return []any{randomValue(d), randomValue(d)}
 	case 10:
 		return strings.Repeat("é\n", 1+1000*d.below(20))
 	case 11:
@@ -247,7 +247,7 @@ func value(d *dice) any {
 	case 12:
 		return pick(d, "512Mi", "0.5Gi", "1e3", "1000m", "-0")
 	}
-	return map[string]any{"a": value(d), "b": value(d)}
+	return map[string]any{"a": randomValue(d), "b": randomValue(d)}
 }
 
 // changeManagers changes managedFields as updates and applies do, and as nothing does.
@@ -276,9 +276,9 @@ func changeManagers(d *dice, object *unstructured.Unstructured) {
 	case 5:
 		entry["apiVersion"] = pick[any](d, "v1", "apps/v1beta1", "", nil)
 	case 6:
-		entry["fieldsV1"] = value(d)
+		entry["fieldsV1"] = randomValue(d)
 	case 7:
-		metadata["managedFields"] = value(d)
+		metadata["managedFields"] = randomValue(d)
 	case 8:
 		fields, _ := entry["fieldsV1"].(map[string]any)
 		key := pick(d, `f:spec`, `f:data`, `k:{"name":"a"}`, `k:{"name":"a","name":"b"}`, `k:{}`, `v:"a"`, `v:1`, `v:1.0`, `v:{"a":[null]}`, `i:0`, `i:-1`, `x:1`, `.`, ``, `k:{`, `f:`)
