@@ -50,8 +50,17 @@ lint: ## Check format, vet, staticcheck and golangci-lint
 	$(call tool,staticcheck) ./...
 
 .PHONY: bench
-bench: build controlplane ## Measure restore latency beside a forced Flux reconcile
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/bench
+bench: build controlplane ## Measure what the guard costs an edit, its memory, and how long drift lasts
+	$(GO) test -run '^$$' -bench . ./pkg/admission
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench
+
+FUZZTIME ?= 2m
+
+.PHONY: fuzz
+fuzz: ## Fuzz the guard, each fuzzer for FUZZTIME; the first run builds everything once more
+	$(GO) test -run '^$$' -fuzz '^FuzzManagedFields$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/ownership
+	$(GO) test -run '^$$' -fuzz '^FuzzEdit$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/admission
+	$(GO) test -run '^$$' -fuzz '^FuzzReview$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/admission
 
 .PHONY: reconciliations
 reconciliations: build controlplane ## Prove over 1,000 rounds of changes in git that no write of Flux or the cluster is refused

@@ -4,22 +4,19 @@ package admission
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
@@ -58,12 +55,14 @@ func BenchmarkReview(b *testing.B) {
 			if v := verdict(b, in, w); v.Decision != bench.want {
 				b.Fatalf("got %s %q, want %s", v.Decision, v.lines(), bench.want)
 			}
-			hook, body := newWebhook(b, w), review(b, in)
+			h, _ := newHandler(b, w)
+			h.Log = logr.Discard()
+			body := review(b, in)
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			before := cpu(b)
 			for b.Loop() {
-				if answer := post(hook, body); answer.Code != http.StatusOK {
+				if answer := post(h, strings.NewReader(body)); answer.Code != http.StatusOK {
 					b.Fatal(answer.Body)
 				}
 			}
@@ -80,38 +79,6 @@ func cpu(tb testing.TB) time.Duration {
 		tb.Fatal(err)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-// newWebhook is what controller-runtime serves.
-func newWebhook(tb testing.TB, lookups Lookups) http.Handler {
-	tb.Helper()
-	metrics, err := NewMetrics(prometheus.NewRegistry())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return &admission.Webhook{Handler: &Handler{
-		Installation: installation(), Lookups: lookups, KindOf: kindOf, Metrics: metrics, Log: logr.Discard(),
-	}}
-}
-
-// review returns the body of the API server's call.
-func review(tb testing.TB, in *admissionv1.AdmissionRequest) []byte {
-	tb.Helper()
-	body, err := json.Marshal(admissionv1.AdmissionReview{
-		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"}, Request: in,
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return body
-}
-
-func post(hook http.Handler, body []byte) *httptest.ResponseRecorder {
-	req := httptest.NewRequest(http.MethodPost, Path, bytes.NewReader(body))
-	req.Header.Set("Content-Type", "application/json")
-	answer := httptest.NewRecorder()
-	hook.ServeHTTP(answer, req)
-	return answer
 }
 
 // note adds an annotation that nobody minds.

@@ -72,7 +72,9 @@ func randomWorld(d *dice, state *desired.State) *world {
 		},
 		policies: []v1alpha1.EditPolicy{{
 			ObjectMeta: metav1.ObjectMeta{Name: "enforce"},
-			Spec:       v1alpha1.EditPolicySpec{Action: pick(d, v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Record)},
+			Spec: v1alpha1.EditPolicySpec{
+				Action: pick(d, v1alpha1.Deny, v1alpha1.Warn, v1alpha1.Record), Scope: pick(d, v1alpha1.Drift, v1alpha1.All, v1alpha1.Declared),
+			},
 		}},
 	}
 	for range d.below(3) {

@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func review(t *testing.T, in *admissionv1.AdmissionRequest) string {
+func review(t testing.TB, in *admissionv1.AdmissionRequest) string {
 	t.Helper()
 	body, err := json.Marshal(&admissionv1.AdmissionReview{TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"}, Request: in})
 	if err != nil {
