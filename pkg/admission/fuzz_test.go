@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -62,6 +64,7 @@ const patience = 5 * time.Second
 func hold(t *testing.T, in *admissionv1.AdmissionRequest, w *world) {
 	t.Helper()
 	start := time.Now()
+	decodedAsUpstream(t, in)
 	h, logged := newHandler(t, w)
 	first := h.Handle(t.Context(), request(in))
 	if took := time.Since(start); took > patience {
@@ -113,6 +116,23 @@ func hold(t *testing.T, in *admissionv1.AdmissionRequest, w *world) {
 	trusted.UserInfo = fluxUser()
 	if resp := h.Handle(t.Context(), request(trusted)); !resp.Allowed || len(resp.AuditAnnotations) > 0 {
 		t.Errorf("Flux is judged: %+v", resp.AdmissionResponse)
+	}
+}
+
+// decodedAsUpstream checks that objects are those that apimachinery itself reads.
+func decodedAsUpstream(t *testing.T, in *admissionv1.AdmissionRequest) {
+	t.Helper()
+	older, newer, err := decode(in.OldObject.Raw, in.Object.Raw)
+	for raw, got := range map[*[]byte]*unstructured.Unstructured{&in.OldObject.Raw: older, &in.Object.Raw: newer} {
+		if len(*raw) == 0 {
+			continue
+		}
+		want := &unstructured.Unstructured{}
+		if upstream := want.UnmarshalJSON(*raw); upstream != nil && err == nil {
+			t.Errorf("%s is decoded; apimachinery: %v", *raw, upstream)
+		} else if upstream == nil && err == nil && !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is decoded as %v", *raw, got)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"errors"
 	"fmt"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -22,7 +21,7 @@ type Request struct {
 	Subresource string
 	User        authenticationv1.UserInfo
 	DryRun      bool
-	// Old is nil on create, New is nil on delete. They must not be changed.
+	// Old is nil on create, New is nil on delete. They must not be changed; they share what is the same in both.
 	Old, New *unstructured.Unstructured
 	// before and after are the decoded managedFields of Old and New once decoded is true.
 	before, after []ownership.Manager
@@ -64,11 +63,8 @@ func NewRequest(in *admissionv1.AdmissionRequest, kindOf KindOf) (*Request, erro
 		DryRun:      in.DryRun != nil && *in.DryRun,
 	}
 	var err error
-	if r.Old, err = decode(in.OldObject.Raw); err != nil {
-		return nil, fmt.Errorf("the old object cannot be decoded: %w", err)
-	}
-	if r.New, err = decode(in.Object.Raw); err != nil {
-		return nil, fmt.Errorf("the new object cannot be decoded: %w", err)
+	if r.Old, r.New, err = decode(in.OldObject.Raw, in.Object.Raw); err != nil {
+		return nil, fmt.Errorf("an object of the request cannot be decoded: %w", err)
 	}
 	switch {
 	case r.Operation == admissionv1.Delete && r.Old == nil,
@@ -96,16 +92,4 @@ func NewRequest(in *admissionv1.AdmissionRequest, kindOf KindOf) (*Request, erro
 		r.Object.Group, r.Object.Kind = gvk.Group, gvk.Kind
 	}
 	return r, nil
-}
-
-func decode(raw []byte) (*unstructured.Unstructured, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	object := &unstructured.Unstructured{}
-	if err := object.UnmarshalJSON(raw); err != nil {
-		// A decoder's error may quote what it could not read.
-		return nil, errors.New("it is no JSON object with a kind")
-	}
-	return object, nil
 }

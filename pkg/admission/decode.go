@@ -1,0 +1,141 @@
+package admission
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/json"
+)
+
+// sharedDepth bounds how deep two states of an object are told apart; each level goes once more through the text that
+// differs. It reaches the fields of a Pod template's containers.
+const sharedDepth = 8
+
+// decode decodes two states of an object, nil for one that is absent. Most of what an edit leaves alone is the same text
+// in both; it is decoded once, and they share it. Errors never carry a value of the object.
+func decode(before, after []byte) (older, newer *unstructured.Unstructured, err error) {
+	// What takes the texts apart relies on them to be JSON.
+	for _, text := range [][]byte{before, after} {
+		if len(text) > 0 && !gjson.ValidBytes(text) {
+			return nil, nil, errUndecodable
+		}
+	}
+	b, a, err := decodeBoth(string(before), string(after), sharedDepth)
+	if err != nil {
+		// A decoder's error may quote what it could not read.
+		return nil, nil, errUndecodable
+	}
+	if older, err = asObject(b); err == nil {
+		newer, err = asObject(a)
+	}
+	return older, newer, err
+}
+
+var errUndecodable = errors.New("it is no JSON object with a kind")
+
+func asObject(value any) (*unstructured.Unstructured, error) {
+	if value == nil {
+		return nil, nil
+	}
+	object, _ := value.(map[string]any)
+	if kind, _ := object["kind"].(string); kind == "" {
+		return nil, errUndecodable
+	}
+	return &unstructured.Unstructured{Object: object}, nil
+}
+
+// decodeBoth decodes two JSON values, nil for an empty text. Of two objects or lists it decodes the parts.
+func decodeBoth(before, after string, depth int) (b, a any, err error) {
+	if before == after {
+		b, err = decodeValue(before)
+		return b, b, err
+	}
+	x, y := gjson.Parse(before), gjson.Parse(after)
+	switch {
+	case depth > 0 && x.IsObject() && y.IsObject():
+		return decodeObjects(x, y, depth-1)
+	case depth > 0 && x.IsArray() && y.IsArray():
+		return decodeLists(x, y, depth-1)
+	}
+	if b, err = decodeValue(before); err == nil {
+		a, err = decodeValue(after)
+	}
+	return b, a, err
+}
+
+func decodeObjects(before, after gjson.Result, depth int) (b, a any, err error) {
+	older, newer := map[string]any{}, map[string]any{}
+	fields, err := members(before)
+	if err != nil {
+		return nil, nil, err
+	}
+	others, err := members(after)
+	if err != nil {
+		return nil, nil, err
+	}
+	for name, text := range fields {
+		if other, ok := others[name]; !ok {
+			older[name], err = decodeValue(text)
+		} else {
+			older[name], newer[name], err = decodeBoth(text, other, depth)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	for name, text := range others {
+		if _, ok := fields[name]; !ok {
+			if newer[name], err = decodeValue(text); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return older, newer, nil
+}
+
+// decodeLists pairs items by their position; edits that move items are rare.
+func decodeLists(before, after gjson.Result, depth int) (b, a any, err error) {
+	items, others := before.Array(), after.Array()
+	older, newer := make([]any, len(items)), make([]any, len(others))
+	for i := range max(len(items), len(others)) {
+		switch {
+		case i >= len(others):
+			older[i], err = decodeValue(items[i].Raw)
+		case i >= len(items):
+			newer[i], err = decodeValue(others[i].Raw)
+		default:
+			older[i], newer[i], err = decodeBoth(items[i].Raw, others[i].Raw, depth)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return older, newer, nil
+}
+
+// members are the texts of an object's values by their names.
+func members(object gjson.Result) (map[string]string, error) {
+	out := map[string]string{}
+	var err error
+	object.ForEach(func(name, value gjson.Result) bool {
+		decoded := name.Str
+		if strings.Contains(name.Raw, `\`) || !utf8.ValidString(name.Raw) {
+			err = json.Unmarshal([]byte(name.Raw), &decoded)
+		}
+		out[decoded] = value.Raw
+		return err == nil
+	})
+	return out, err
+}
+
+func decodeValue(text string) (any, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var out any
+	err := json.Unmarshal([]byte(text), &out)
+	return out, err
+}
