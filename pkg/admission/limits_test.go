@@ -134,3 +134,20 @@ func TestRulesToIgnoreFieldsApplyInTheirOrder(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoNamesFieldsDoesNotFloodTheMessage(t *testing.T) {
+	in := recorded(t, "custom-resource-added")
+	rewrite(t, &in.Object.Raw, func(o *unstructured.Unstructured) {
+		set(t, o, strings.Repeat("é", 1<<20), "spec", "material", strings.Repeat("ü\n", 1<<20))
+		set(t, o, map[string]any{"deep": []any{strings.Repeat("x", 1<<20)}}, "spec", "material", "grade")
+	})
+	v := verdict(t, in, newWorld(t))
+	for _, text := range append(v.Warnings(), v.Message(), v.AuditAnnotations()[AuditFields]) {
+		if len(text) > 16<<10 {
+			t.Errorf("%d bytes begin %q", len(text), text[:200])
+		}
+	}
+	if !strings.Contains(v.Message(), "…") {
+		t.Errorf("nothing is cut: %s", v.Message())
+	}
+}

@@ -1,6 +1,7 @@
 package ownership
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,6 +40,43 @@ func TestDeclared(t *testing.T) {
 		}
 		if managers[0].APIVersion != "apps/v1" {
 			t.Errorf("%s: the version is %q", name, managers[0].APIVersion)
+		}
+	}
+}
+
+func TestAnUnreadableEntryIsTheSameErrorEachTimeAndQuotesNothing(t *testing.T) {
+	object := object(t, `metadata: {managedFields: [{manager: broken, operation: Apply, fieldsV1: {"f:data": {hunter2: {}, swordfish: {}}}}]}`)
+	_, first := Managers(object)
+	if first == nil || !strings.Contains(first.Error(), `"broken"`) || strings.Contains(first.Error(), "hunter2") {
+		t.Fatalf("got %v", first)
+	}
+	for range 20 {
+		if _, err := Managers(object); err == nil || err.Error() != first.Error() {
+			t.Errorf("got %v after %v", err, first)
+		}
+	}
+}
+
+func TestEntriesThatAreKnownAreNotDecodedAgain(t *testing.T) {
+	before := object(t, manyManagers)
+	known, err := Managers(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := before.DeepCopy()
+	entries := after.GetManagedFields()
+	entries[0].FieldsV1 = metav1.NewFieldsV1(`{"f:spec":{"f:paused":{}}}`)
+	after.SetManagedFields(entries)
+	managers, err := Managers(after, known...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if managers[0].Fields == known[0].Fields || !managers[0].Fields.Has(fieldpath.MakePathOrDie("spec", "paused")) {
+		t.Errorf("the changed entry is %s", managers[0].Fields)
+	}
+	for i := 1; i < len(managers); i++ {
+		if managers[i].Fields != known[i].Fields {
+			t.Errorf("entry %d was decoded again", i)
 		}
 	}
 }
