@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -160,7 +161,7 @@ func TestControllersReachWhatTheyLike(t *testing.T) {
 
 func TestHelmControllerKeepsItsRecords(t *testing.T) {
 	in := recorded(t, "release-upgraded")
-	in.UserInfo.Username, in.UserInfo.UID, in.UserInfo.Extra = "system:serviceaccount:shop:deployer", "", nil
+	in.UserInfo = authenticationv1.UserInfo{Username: "system:serviceaccount:shop:deployer", Groups: []string{"system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"}}
 	w := surrounded(t)
 	if v := verdict(t, in, w); v.Decision != Denied {
 		t.Errorf("somebody who impersonates: %s (%s)", v.Decision, v.Reason)
