@@ -267,6 +267,31 @@ func TestWhatAPodBelongsTo(t *testing.T) {
 	}
 }
 
+func TestTokensThatPassForControllers(t *testing.T) {
+	for name, test := range map[string]struct {
+		namespace, account, bound string
+		want                      Decision
+	}{
+		"Flux's, bound to a Pod":                      {"flux-system", "helm-controller", "Pod", Denied},
+		"another in Flux's namespace":                 {"flux-system", "default", "", Passed},
+		"Flux's name elsewhere":                       {"mine", "helm-controller", "", Passed},
+		"a controller of the cluster":                 {"kube-system", "deployment-controller", "", Denied},
+		"a controller of the cluster, bound to a Pod": {"kube-system", "deployment-controller", "Pod", Passed},
+		"a controller of the cluster, to a Secret":    {"kube-system", "deployment-controller", "Secret", Denied},
+	} {
+		in := recorded(t, "token")
+		in.Namespace, in.Name = test.namespace, test.account
+		rewrite(t, &in.Object.Raw, func(o *unstructured.Unstructured) {
+			if test.bound != "" {
+				set(t, o, test.bound, "spec", "boundObjectRef", "kind")
+			}
+		})
+		if v := verdict(t, in, newWorld(t)); v.Decision != test.want {
+			t.Errorf("%s: got %s (%s), want %s", name, v.Decision, v.Reason, test.want)
+		}
+	}
+}
+
 func TestFluxRunsItsOwnDeployments(t *testing.T) {
 	in := recorded(t, "flux-upgraded")
 	in.Operation, in.OldObject.Raw = admissionv1.Create, nil
