@@ -135,7 +135,10 @@ func (i *Installation) stops(r *Request) reach {
 	}
 	out := &itself{
 		headline: fmt.Sprintf("%s is a controller that looks after what git declares", objectName(r.Object)),
-		closing:  "Without it nothing is applied, or guarded. To hold Flux off, suspend what it should leave alone.",
+		closing:  "Without it nothing is applied. To hold Flux off, suspend what it should leave alone.",
+	}
+	if r.Object.Namespace == i.Namespace && r.Object.Name == i.ServiceAccount {
+		out.closing = "Without it nothing is guarded. To remove gitops-drift, delete its ValidatingWebhookConfiguration first."
 	}
 	switch {
 	case r.Operation == admissionv1.Delete && r.Subresource == "":

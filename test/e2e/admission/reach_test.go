@@ -85,8 +85,8 @@ metadata: {name: mine, namespace: flux-system, annotations: {kubernetes.io/servi
 		{"a Pod as Flux", podAsFlux, []string{"create", "-f-"}, "Pod flux-system/mine runs as service account flux-system/kustomize-controller"},
 		{"Flux scaled to zero", "", []string{"-n", "flux-system", "scale", "deployment", "kustomize-controller", "--replicas=0"}, "spec.replicas: 1 → 0"},
 		{"this controller scaled to zero", "", []string{"-n", "flux-system", "scale", "deployment", "gitops-drift", "--replicas=0"}, "spec.replicas: 2 → 0"},
-		{"Flux's Deployment", "", []string{"-n", "flux-system", "delete", "deployment", "kustomize-controller"}, "Without it nothing is applied, or guarded."},
-		{"this controller's Deployment", "", []string{"-n", "flux-system", "delete", "deployment", "gitops-drift"}, "Without it nothing is applied, or guarded."},
+		{"Flux's Deployment", "", []string{"-n", "flux-system", "delete", "deployment", "kustomize-controller"}, "Without it nothing is applied."},
+		{"this controller's Deployment", "", []string{"-n", "flux-system", "delete", "deployment", "gitops-drift"}, "delete its ValidatingWebhookConfiguration first"},
 		{"a finalizer", "", []string{"-n", "payments", "patch", "configmap", "payments-api", "--type=merge", "--field-manager=me", `-p={"metadata":{"finalizers":["contoso.com/lock"]}}`}, "Flux does not look at finalizers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
