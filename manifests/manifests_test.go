@@ -45,6 +45,20 @@ func get(t *testing.T, built resmap.ResMap, kind, name string, into any) {
 	t.Fatalf("there is no %s %s", kind, name)
 }
 
+// TestTheWebhookGoesFirst keeps `kubectl delete -k` from being refused half way.
+func TestTheWebhookGoesFirst(t *testing.T) {
+	for _, overlay := range []string{"record", "enforce", "enforce-fail"} {
+		ended := false
+		for _, resource := range build(t, "overlays/"+overlay).Resources() {
+			webhook := resource.GetKind() == "ValidatingWebhookConfiguration"
+			if webhook && ended {
+				t.Errorf("%s: %s comes after other objects", overlay, resource.GetName())
+			}
+			ended = ended || !webhook
+		}
+	}
+}
+
 func TestOverlays(t *testing.T) {
 	for overlay, want := range map[string]struct {
 		action  v1alpha1.Action

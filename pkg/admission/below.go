@@ -101,15 +101,27 @@ func (b *below) find(r *Request, facts *Facts) (found, error) {
 		}
 		return out, nil
 	}
+	var err error
+	out.findings, err = noted(r, facts)
+	return out, err
+}
+
+// noted lists what a person's update changes as what is only written down: that of a Pod in use, through its resize and
+// ephemeralcontainers, or of what is not declared in git itself.
+func noted(r *Request, facts *Facts) ([]Finding, error) {
+	if !byHand(r.User) {
+		return nil, nil
+	}
 	changes, err := changed(r)
 	if err != nil {
-		return found{}, err
+		return nil, err
 	}
 	j := judge{request: r, facts: facts}
+	var found []Finding
 	for _, c := range changes {
-		out.findings = append(out.findings, j.finding(Noted, c))
+		found = append(found, j.finding(Noted, c))
 	}
-	return out, nil
+	return found, nil
 }
 
 // changed lists what an update changes of what an edit can change.

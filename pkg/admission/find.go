@@ -40,6 +40,8 @@ func find(r *Request, facts *Facts) ([]Finding, error) {
 		return []Finding{{Kind: Deleted}}, nil
 	case r.Operation == admissionv1.Create:
 		return created(r, facts)
+	case r.Subresource == "resize", r.Subresource == "ephemeralcontainers":
+		return noted(r, facts)
 	}
 	return updated(r, facts)
 }
@@ -113,7 +115,6 @@ func created(r *Request, facts *Facts) ([]Finding, error) {
 	return found, nil
 }
 
-// updated judges the fields of an object. Of a Pod, what is changed through subresources is not what its owner declared.
 func updated(r *Request, facts *Facts) ([]Finding, error) {
 	before, after, err := r.managers()
 	if err != nil {
@@ -137,9 +138,7 @@ func updated(r *Request, facts *Facts) ([]Finding, error) {
 	var found []Finding
 	for _, c := range fields.Diff(content(r, older), content(r, newer), ownership.Shape(before, after)) {
 		for _, c := range split(c) {
-			if kind, ok := j.judge(c); ok && (r.Subresource == "resize" || r.Subresource == "ephemeralcontainers") {
-				found = append(found, j.finding(Noted, c))
-			} else if ok {
+			if kind, ok := j.judge(c); ok {
 				found = append(found, j.finding(kind, c))
 			}
 		}

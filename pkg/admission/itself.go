@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -47,33 +48,19 @@ func (upgraded) find(r *Request, facts *Facts) (found, error) {
 	if facts.Managed {
 		return found{}, nil
 	}
-	changes, err := changed(r)
-	if err != nil {
-		return found{}, err
-	}
-	out := found{
+	findings, err := noted(r, facts)
+	return found{
+		findings: findings,
 		headline: fmt.Sprintf("%s is a controller that looks after what git declares", objectName(r.Object)),
 		closing:  "It is not declared in git itself.",
-	}
-	j := judge{request: r, facts: facts}
-	for _, c := range changes {
-		out.findings = append(out.findings, j.finding(Noted, c))
-	}
-	return out, nil
+	}, err
 }
 
 // identityReach finds who takes a token of Flux, runs a Pod as Flux, or stops it. Flux's own Deployments run as Flux, and
 // may be upgraded by hand where git does not declare them; that is written down.
 func identityReach(r *Request, i *Installation) reach {
-	if r.Subresource == "token" && r.Object.GroupKind() == serviceAccountKind {
-		if !i.own(r.Object.Namespace, r.Object.Name) {
-			return nil
-		}
-		return &itself{
-			finding:  Finding{Kind: TakesIdentity},
-			headline: fmt.Sprintf("A token of %s lets its bearer edit as %s does, which nobody judges", objectName(r.Object), r.Object.Name),
-			closing:  "Flux's Pods get theirs from kubelet. To act as Flux, change git.",
-		}
+	if account, ok := tokenOf(r); ok {
+		return i.poses(account, r)
 	}
 	if reach := i.stops(r); reach != nil {
 		return reach
@@ -101,6 +88,46 @@ func identityReach(r *Request, i *Installation) reach {
 	}
 }
 
+// tokenOf returns the service account that a request asks a token of: a TokenRequest, or a Secret that Kubernetes puts a token
+// into. A Secret that has been for this account before asks for nothing.
+func tokenOf(r *Request) (desired.Key, bool) {
+	kind := r.Object.GroupKind()
+	switch {
+	case r.New == nil:
+	case kind == serviceAccountKind && r.Subresource == "token":
+		return r.Object, true
+	case kind == secretKind && r.Subresource == "":
+		if t, _, _ := unstructured.NestedString(r.New.Object, "type"); t != string(corev1.SecretTypeServiceAccountToken) {
+			break
+		}
+		account := r.New.GetAnnotations()[corev1.ServiceAccountNameKey]
+		if r.Old != nil && r.Old.GetAnnotations()[corev1.ServiceAccountNameKey] == account {
+			break
+		}
+		return desired.Key{Kind: serviceAccountKind.Kind, Namespace: r.Object.Namespace, Name: account}, true
+	}
+	return desired.Key{}, false
+}
+
+// poses says whose identity a token of account gives, nil for one whose edits are judged. A token that is bound to a Pod is
+// taken for that of a Pod, so in the cluster's own namespace it gives nothing away.
+func (i *Installation) poses(account desired.Key, r *Request) reach {
+	bound, _, _ := unstructured.NestedString(r.New.Object, "spec", "boundObjectRef", "kind")
+	closing := "Flux's Pods get theirs from kubelet. To act as Flux, change git."
+	switch {
+	case i.own(account.Namespace, account.Name):
+	case account.Namespace == clusterNamespace && bound != podKind.Kind:
+		closing = "To have one for other uses, create a service account in another namespace."
+	default:
+		return nil
+	}
+	return &itself{
+		finding:  Finding{Kind: TakesIdentity},
+		headline: fmt.Sprintf("A token of %s lets its bearer edit as %s does, which nobody judges", objectName(account), account.Name),
+		closing:  closing,
+	}
+}
+
 // stops finds an edit that leaves no Pod of one of Flux's controllers, or of this one.
 func (i *Installation) stops(r *Request) reach {
 	if !i.controller(r.Object) {
@@ -108,7 +135,10 @@ func (i *Installation) stops(r *Request) reach {
 	}
 	out := &itself{
 		headline: fmt.Sprintf("%s is a controller that looks after what git declares", objectName(r.Object)),
-		closing:  "Without it nothing is applied, or guarded. To hold Flux off, suspend what it should leave alone.",
+		closing:  "Without it nothing is applied. To hold Flux off, suspend what it should leave alone.",
+	}
+	if r.Object.Namespace == i.Namespace && r.Object.Name == i.ServiceAccount {
+		out.closing = "Without it nothing is guarded. To remove gitops-drift, delete its ValidatingWebhookConfiguration first."
 	}
 	switch {
 	case r.Operation == admissionv1.Delete && r.Subresource == "":

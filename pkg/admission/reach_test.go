@@ -93,7 +93,7 @@ func TestWhatAnEditReaches(t *testing.T) {
 		{"job-as-flux", Denied, []string{"Job flux-system/mine runs as service account flux-system/kustomize-controller"}},
 		{"flux-scaled-to-zero", Denied, []string{"Deployment flux-system/kustomize-controller is a controller", "spec.replicas: 1 → 0"}},
 		{"flux-patched-to-zero", Denied, []string{"spec.replicas: 1 → 0"}},
-		{"flux-deployment-deleted", Denied, []string{"Without it nothing is applied, or guarded."}},
+		{"flux-deployment-deleted", Denied, []string{"Without it nothing is applied."}},
 		{"flux-upgraded", Recorded, []string{"image: "}},
 		{"finalizer-added", Denied, []string{`metadata.finalizers["contoso.com/lock"]: – → contoso.com/lock`, "Flux does not look at finalizers and owner references"}},
 		{"finalizer-added-with-kubectl", Denied, []string{"Flux does not look at finalizers and owner references"}},
@@ -263,6 +263,31 @@ func TestWhatAPodBelongsTo(t *testing.T) {
 		w.workloads = map[desired.Key]Workload{test.want: {Owner: apps}}
 		if v := verdict(t, in, w); v.Decision != Recorded || !strings.Contains(v.Message(), "belongs to "+objectName(test.want)) {
 			t.Errorf("%s: got %s (%s)", name, v.Decision, v.Reason)
+		}
+	}
+}
+
+func TestTokensThatPassForControllers(t *testing.T) {
+	for name, test := range map[string]struct {
+		namespace, account, bound string
+		want                      Decision
+	}{
+		"Flux's, bound to a Pod":                      {"flux-system", "helm-controller", "Pod", Denied},
+		"another in Flux's namespace":                 {"flux-system", "default", "", Passed},
+		"Flux's name elsewhere":                       {"mine", "helm-controller", "", Passed},
+		"a controller of the cluster":                 {"kube-system", "deployment-controller", "", Denied},
+		"a controller of the cluster, bound to a Pod": {"kube-system", "deployment-controller", "Pod", Passed},
+		"a controller of the cluster, to a Secret":    {"kube-system", "deployment-controller", "Secret", Denied},
+	} {
+		in := recorded(t, "token")
+		in.Namespace, in.Name = test.namespace, test.account
+		rewrite(t, &in.Object.Raw, func(o *unstructured.Unstructured) {
+			if test.bound != "" {
+				set(t, o, map[string]any{"kind": test.bound}, "spec", "boundObjectRef")
+			}
+		})
+		if v := verdict(t, in, newWorld(t)); v.Decision != test.want {
+			t.Errorf("%s: got %s (%s), want %s", name, v.Decision, v.Reason, test.want)
 		}
 	}
 }

@@ -75,11 +75,18 @@ func TestWhatReachesManagedObjectsIsRefused(t *testing.T) {
 		{"Helm's record of a release", record, []string{"create", "-f-"}, "is Helm's record of release catalog"},
 		{"a token of Flux", "", []string{"-n", "flux-system", "create", "token", "kustomize-controller"}, "A token of ServiceAccount flux-system/kustomize-controller"},
 		{"a token of this controller", "", []string{"-n", "flux-system", "create", "token", "gitops-drift"}, "A token of ServiceAccount flux-system/gitops-drift"},
+		{"a token of a controller of the cluster", "", []string{"-n", "kube-system", "create", "token", "deployment-controller"}, "A token of ServiceAccount kube-system/deployment-controller"},
+		{"a Secret for a token of Flux", `
+apiVersion: v1
+kind: Secret
+type: kubernetes.io/service-account-token
+metadata: {name: mine, namespace: flux-system, annotations: {kubernetes.io/service-account.name: helm-controller}}
+`, []string{"create", "-f-"}, "A token of ServiceAccount flux-system/helm-controller"},
 		{"a Pod as Flux", podAsFlux, []string{"create", "-f-"}, "Pod flux-system/mine runs as service account flux-system/kustomize-controller"},
 		{"Flux scaled to zero", "", []string{"-n", "flux-system", "scale", "deployment", "kustomize-controller", "--replicas=0"}, "spec.replicas: 1 → 0"},
 		{"this controller scaled to zero", "", []string{"-n", "flux-system", "scale", "deployment", "gitops-drift", "--replicas=0"}, "spec.replicas: 2 → 0"},
-		{"Flux's Deployment", "", []string{"-n", "flux-system", "delete", "deployment", "kustomize-controller"}, "Without it nothing is applied, or guarded."},
-		{"this controller's Deployment", "", []string{"-n", "flux-system", "delete", "deployment", "gitops-drift"}, "Without it nothing is applied, or guarded."},
+		{"Flux's Deployment", "", []string{"-n", "flux-system", "delete", "deployment", "kustomize-controller"}, "Without it nothing is applied."},
+		{"this controller's Deployment", "", []string{"-n", "flux-system", "delete", "deployment", "gitops-drift"}, "delete its ValidatingWebhookConfiguration first"},
 		{"a finalizer", "", []string{"-n", "payments", "patch", "configmap", "payments-api", "--type=merge", "--field-manager=me", `-p={"metadata":{"finalizers":["contoso.com/lock"]}}`}, "Flux does not look at finalizers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -130,14 +137,17 @@ func TestWhatIsBesideManagedObjectsIsWrittenDown(t *testing.T) {
 		fields   string
 	}{
 		{"a Pod's label", []string{"-n", "payments", "label", "pod", pod, "note=mine"}, "pods", "metadata.labels.note: – → mine"},
+		{"a debugger in a Pod", []string{"-n", "payments", "debug", pod, "--image=busybox", "--container=debug", "--attach=false"}, "pods", ""},
 		{"a Pod", []string{"-n", "payments", "delete", "pod", pod, "--wait=false"}, "pods", "Noted"},
 		{"an autoscaler", []string{"-n", "payments", "autoscale", "deployment", "payments-api", "--min=1", "--max=2"}, "horizontalpodautoscalers", "Noted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			must(t, "", test.args...)
-			audited(t, test.resource, map[string]string{
-				"below.gitops-drift.dev/decision": "Recorded", "below.gitops-drift.dev/owner": "Kustomization/flux-system/apps", "below.gitops-drift.dev/fields": test.fields,
-			})
+			want := map[string]string{"below.gitops-drift.dev/decision": "Recorded", "below.gitops-drift.dev/owner": "Kustomization/flux-system/apps"}
+			if test.fields != "" {
+				want["below.gitops-drift.dev/fields"] = test.fields
+			}
+			audited(t, test.resource, want)
 		})
 	}
 	must(t, "", "-n", "payments", "delete", "hpa", "payments-api")
