@@ -93,19 +93,22 @@ func TestProbesAndShutdownFitTogether(t *testing.T) {
 	if c.ReadinessProbe.HTTPGet.Path != "/readyz" || c.LivenessProbe.HTTPGet.Path != "/healthz" || c.StartupProbe != nil {
 		t.Error("the probes ask for something else")
 	}
-	delay := int64(0)
-	for _, arg := range c.Args {
-		if value, ok := strings.CutPrefix(arg, "--shutdown-delay="); ok {
-			seconds, err := strconv.ParseInt(strings.TrimSuffix(value, "s"), 10, 64)
-			if err != nil {
-				t.Fatal(err)
+	seconds := func(flag string) int64 {
+		for _, arg := range c.Args {
+			if value, ok := strings.CutPrefix(arg, flag+"="); ok {
+				seconds, err := strconv.ParseInt(strings.TrimSuffix(value, "s"), 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return seconds
 			}
-			delay = seconds
 		}
+		t.Fatalf("%s is not set", flag)
+		return 0
 	}
-	// The rest is webhook's stopTimeout.
-	if delay < 2 || *pod.TerminationGracePeriodSeconds < delay+20 {
-		t.Errorf("a pause of %d s does not fit into %d s", delay, *pod.TerminationGracePeriodSeconds)
+	// The rest is webhook's stopTimeout. The API server keeps connections for 90 s.
+	if delay, drain := seconds("--shutdown-delay"), seconds("--drain-timeout"); delay < 2 || drain <= 90 || *pod.TerminationGracePeriodSeconds < drain+20 {
+		t.Errorf("a pause of %d s and a drain of %d s do not fit into %d s", delay, drain, *pod.TerminationGracePeriodSeconds)
 	}
 	// A hung replica is out of the Service before people lose patience.
 	if out := c.ReadinessProbe.PeriodSeconds*c.ReadinessProbe.FailureThreshold + c.ReadinessProbe.TimeoutSeconds; out > 10 {

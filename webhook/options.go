@@ -39,6 +39,7 @@ type options struct {
 	healthAddress         string
 	leaderElect           bool
 	shutdownDelay         time.Duration
+	drainTimeout          time.Duration
 	version               bool
 	zap                   zap.Options
 }
@@ -96,7 +97,8 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 	set.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "Address that serves metrics; 0 for none.")
 	set.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "Address that serves /healthz and /readyz.")
 	set.BoolVar(&o.leaderElect, "leader-elect", true, "Elect a leader among the replicas; without it this one leads.")
-	set.DurationVar(&o.shutdownDelay, "shutdown-delay", 5*time.Second, "How long to keep serving after turning unready, so that the API server calls other replicas first.")
+	set.DurationVar(&o.shutdownDelay, "shutdown-delay", 5*time.Second, "How long to keep serving, at least, after turning unready, so that the API server calls other replicas first.")
+	set.DurationVar(&o.drainTimeout, "drain-timeout", clientIdle+5*time.Second, "How long to keep serving, at most, until the API server has given up its connections; it keeps those that it does not use for "+clientIdle.String()+".")
 	set.BoolVar(&o.version, "version", false, "Print the version and exit.")
 	o.zap.BindFlags(set)
 	if err := set.Parse(args); err != nil {
@@ -111,8 +113,8 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("the namespace of this controller is not known: set --namespace or POD_NAMESPACE")
 	case o.certLifetime < minCertLifetime || o.caLifetime < 3*o.certLifetime:
 		return nil, fmt.Errorf("--certificate-lifetime is %s and --ca-lifetime %s: they must be at least %s, and three times as long as the certificate's", o.certLifetime, o.caLifetime, minCertLifetime)
-	case o.shutdownDelay < 0:
-		return nil, fmt.Errorf("--shutdown-delay is %s: it cannot be negative", o.shutdownDelay)
+	case o.shutdownDelay < 0 || o.drainTimeout < 0:
+		return nil, fmt.Errorf("--shutdown-delay is %s and --drain-timeout %s: neither can be negative", o.shutdownDelay, o.drainTimeout)
 	}
 	if len(o.configurations) == 0 {
 		o.configurations = defaultConfigurations

@@ -39,7 +39,7 @@ func TestParseRefuses(t *testing.T) {
 		"an argument":                        {"a", []string{"serve"}, `unexpected argument "serve"`},
 		"a certificate for a second":         {"a", []string{"--certificate-lifetime=1s"}, "at least 10s"},
 		"an authority for no certificate":    {"a", []string{"--certificate-lifetime=24h", "--ca-lifetime=48h"}, "three times as long"},
-		"a pause that ends before it begins": {"a", []string{"--shutdown-delay=-1s"}, "cannot be negative"},
+		"a pause that ends before it begins": {"a", []string{"--shutdown-delay=-1s"}, "neither can be negative"},
 		"no namespace":                       {"", nil, "set --namespace or POD_NAMESPACE"},
 		"a controller with no name":          {"a", []string{"--flux-controller=gitops/"}, "must be NAME or NAMESPACE/NAME"},
 		"a controller in no namespace":       {"a", []string{"--flux-controller=/a"}, "must be NAME or NAMESPACE/NAME"},

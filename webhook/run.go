@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,7 +25,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/gitops-drift/gitops-drift/pkg/admission"
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
@@ -38,7 +36,8 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/servingcert"
 )
 
-// stopTimeout bounds the shutdown after the delay. Both must end before the Pod's terminationGracePeriodSeconds.
+// stopTimeout bounds the shutdown after the connections are drained. Both must end before the Pod's
+// terminationGracePeriodSeconds.
 const stopTimeout = 20 * time.Second
 
 // run runs the controller until ctx ends.
@@ -68,13 +67,6 @@ func run(ctx context.Context, o *options) error {
 		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &stopTimeout,
-		WebhookServer: webhook.NewServer(webhook.Options{
-			Port: o.webhookPort,
-			TLSOpts: []func(*tls.Config){func(c *tls.Config) {
-				c.MinVersion = tls.VersionTLS13
-				c.GetCertificate = certificate.Certificate
-			}},
-		}),
 	})
 	if err != nil {
 		return err
@@ -97,18 +89,21 @@ func run(ctx context.Context, o *options) error {
 	if err := ownLease(ctx, direct, o); err != nil {
 		return err
 	}
-	if err := setUp(ctx, mgr, o, direct); err != nil {
+	serving, err := newServer(ctx, o.webhookPort, certificate.Certificate, mgr.GetLogger().WithName("server"))
+	if err != nil {
 		return err
 	}
-	draining := &atomic.Bool{}
-	if err := addChecks(mgr, certificate, draining); err != nil {
+	if err := setUp(ctx, mgr, o, direct, serving.mux); err != nil {
 		return err
 	}
-	return mgr.Start(drain(ctx, draining, o.shutdownDelay))
+	if err := errors.Join(mgr.Add(serving.runnable()), addChecks(mgr, certificate, serving)); err != nil {
+		return err
+	}
+	return mgr.Start(serving.drain(ctx, o.shutdownDelay, o.drainTimeout))
 }
 
 // setUp adds to the manager what makes up the product.
-func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.Client) error {
+func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.Client, mux *http.ServeMux) error {
 	store := &desired.Store{}
 	lookups := &follow.Lookups{Store: store, Cache: mgr.GetCache(), Kustomizations: !o.withoutFlux, Accounts: &follow.Accounts{}}
 	var err error
@@ -121,7 +116,7 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.C
 	if err := (&policy.Acceptor{Client: mgr.GetClient()}).SetupWithManager(mgr); err != nil {
 		return err
 	}
-	if err := addWebhook(mgr, o, lookups); err != nil || o.withoutFlux {
+	if err := addWebhook(mgr, o, lookups, mux); err != nil || o.withoutFlux {
 		return err
 	}
 	follower := &follow.Follower{Client: mgr.GetClient(), Builder: desired.NewBuilder(direct, desired.NewClusterFetcher()), Store: store}
@@ -223,7 +218,7 @@ func cached(ctx context.Context, mgr manager.Manager, o *options, accounts *foll
 	return helmReleases, nil
 }
 
-func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups) error {
+func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups, mux *http.ServeMux) error {
 	instruments, err := admission.NewMetrics(metrics.Registry)
 	if err != nil {
 		return err
@@ -246,13 +241,13 @@ func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups) erro
 	}
 	closed := open
 	closed.FailClosed = true
-	mgr.GetWebhookServer().Register(admission.Path, &open)
-	mgr.GetWebhookServer().Register(admission.PathFailClosed, &closed)
+	mux.Handle(admission.Path, &open)
+	mux.Handle(admission.PathFailClosed, &closed)
 	return nil
 }
 
 // addChecks adds the probes. A replica is ready when the API server can call it and its answers rest on full caches.
-func addChecks(mgr manager.Manager, certificate *servingcert.Keeper, draining *atomic.Bool) error {
+func addChecks(mgr manager.Manager, certificate *servingcert.Keeper, serving *server) error {
 	synced := &atomic.Bool{}
 	if err := mgr.Add(everywhere(func(ctx context.Context) error {
 		if mgr.GetCache().WaitForCacheSync(ctx) {
@@ -265,16 +260,10 @@ func addChecks(mgr manager.Manager, certificate *servingcert.Keeper, draining *a
 	return errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("certificate", certificate.Ready),
-		mgr.AddReadyzCheck("webhook", mgr.GetWebhookServer().StartedChecker()),
+		mgr.AddReadyzCheck("webhook", serving.ready),
 		mgr.AddReadyzCheck("caches", func(*http.Request) error {
 			if !synced.Load() {
 				return errors.New("EditPolicies and Flux's objects have not been read yet")
-			}
-			return nil
-		}),
-		mgr.AddReadyzCheck("draining", func(*http.Request) error {
-			if draining.Load() {
-				return errors.New("shutting down")
 			}
 			return nil
 		}),
@@ -289,19 +278,6 @@ func (f everywhere) Start(ctx context.Context) error { return f(ctx) }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (everywhere) NeedLeaderElection() bool { return false }
-
-// drain returns a context that ends delay after ctx. In between the replica is unready and still serves: the API server
-// reuses its connections for a while.
-func drain(ctx context.Context, draining *atomic.Bool, delay time.Duration) context.Context {
-	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	go func() {
-		<-ctx.Done()
-		draining.Store(true)
-		time.Sleep(delay)
-		cancel()
-	}()
-	return out
-}
 
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()

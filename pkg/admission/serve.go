@@ -6,19 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
-const (
-	// maxReview bounds the size of a review. The API server takes objects of up to 3 MiB, writes some characters (<, >
-	// and &) as six, and sends the old object with the new one.
-	maxReview = 40 << 20
-	// reviewTimeout is how long the API server may take to send a review; it waits 30 s for an answer at most.
-	reviewTimeout = 30 * time.Second
-)
+// maxReview bounds the size of a review. The API server takes objects of up to 3 MiB, writes some characters (<, >
+// and &) as six, and sends the old object with the new one.
+const maxReview = 40 << 20
 
 // ServeHTTP carries reviews between the API server and Handle. controller-runtime's own takes no more than 7 MiB, which
 // an edit of a large object reaches. A call that is no review is an error of the call, which the API server's
@@ -42,8 +37,6 @@ func (h *Handler) review(w http.ResponseWriter, r *http.Request) ([]byte, int, e
 	if r.Method != http.MethodPost {
 		return nil, http.StatusMethodNotAllowed, errors.New("reviews come by POST")
 	}
-	// An error means that the connection is gone.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(reviewTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReview))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the review is larger than %d bytes", tooLarge.Limit)

@@ -16,8 +16,12 @@ import (
 	"github.com/gitops-drift/gitops-drift/test/harness"
 )
 
-// rate is edits a second.
-const rate = 50
+// Edits come 50 a second, many at a time as from pipelines, so that the API server uses all of its connections: it keeps
+// up to 25.
+const (
+	burst = 40
+	pause = 800 * time.Millisecond
+)
 
 // result is what became of one edit.
 type result struct {
@@ -40,7 +44,7 @@ func (r result) judged() bool {
 
 // ours tells whether the edit failed because of the guard, without a verdict.
 func (r result) ours() bool {
-	return r.err != nil && !r.refused() && (strings.Contains(r.err.Error(), "webhook") || strings.Contains(r.err.Error(), "gitops-drift"))
+	return r.err != nil && !r.refused() && (strings.Contains(r.err.Error(), "webhook") || strings.Contains(r.err.Error(), "gitops-drift.dev"))
 }
 
 // load is edits by the engineer on call: one third each of what is refused, what is recorded and what is not managed.
@@ -79,21 +83,23 @@ func start(t *testing.T) *load {
 	return l
 }
 
-// steady starts edits at the rate until stop.
+// steady makes edits until stop.
 func steady(t *testing.T) *load {
 	t.Helper()
 	l := start(t)
 	l.end, l.ended = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(l.ended)
-		ticks := time.NewTicker(time.Second / rate)
+		ticks := time.NewTicker(pause)
 		defer ticks.Stop()
 		for {
 			select {
 			case <-l.end:
 				return
 			case <-ticks.C:
-				l.edit()
+				for range burst {
+					l.edit()
+				}
 			}
 		}
 	}()
@@ -125,6 +131,7 @@ func (l *load) stop() []result {
 	if l.end != nil {
 		close(l.end)
 		<-l.ended
+		l.end = nil
 	}
 	l.group.Wait()
 	return l.results
@@ -190,4 +197,20 @@ func (l *load) check() count {
 	}
 	l.t.Logf("%+v", c)
 	return c
+}
+
+// why is what the API server says about the last calls that failed.
+func why(t *testing.T) string {
+	t.Helper()
+	text, err := cluster.Log("kube-apiserver")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, line := range strings.Split(text, "\n") {
+		if strings.Contains(line, "ailed calling webhook") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -35,7 +36,7 @@ const shutdownDelay = time.Second
 func install(t *testing.T, overlay string, args ...string) *guard {
 	t.Helper()
 	ctx := testContext(t)
-	g := &guard{t: t, args: append([]string{"--shutdown-delay=" + shutdownDelay.String()}, args...)}
+	g := &guard{t: t, args: append([]string{"--shutdown-delay=" + shutdownDelay.String(), "--drain-timeout=" + drainTimeout().String()}, args...)}
 	first, err := cluster.StartProduct(ctx, overlay, g.args...)
 	if err != nil {
 		t.Fatal(err)
@@ -109,15 +110,28 @@ func (g *guard) roll() {
 	for _, old := range slices.Clone(g.replicas) {
 		g.add()
 		g.replicas = slices.DeleteFunc(g.replicas, func(r *harness.Instance) bool { return r == old })
-		g.route()
-		ctx, cancel := context.WithTimeout(testContext(g.t), 20*time.Second)
-		err := old.Stop(ctx)
-		cancel()
-		if err != nil {
+		// The Pod is told to end before everybody knows that it is no endpoint any more.
+		if err := old.Signal(syscall.SIGTERM); err != nil {
 			g.t.Error(err)
+		}
+		time.Sleep(shutdownDelay / 4)
+		g.route()
+		select {
+		case <-old.Exited():
+		case <-time.After(2 * time.Minute):
+			g.t.Errorf("Pod %s has not ended", old.Pod().Name)
+			old.Kill()
 		}
 		g.forget(old)
 	}
+}
+
+// drainTimeout is the manifests' in the long version. In the short one all connections are used soon, and so given up.
+func drainTimeout() time.Duration {
+	if os.Getenv(longer) != "" {
+		return 95 * time.Second
+	}
+	return 15 * time.Second
 }
 
 func (g *guard) signal(sig syscall.Signal) {
