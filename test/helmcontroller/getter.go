@@ -18,12 +18,15 @@ type getter struct {
 
 var _ genericclioptions.RESTClientGetter = (*getter)(nil)
 
+// ToRESTConfig implements genericclioptions.RESTClientGetter.
 func (g *getter) ToRESTConfig() (*rest.Config, error) { return rest.CopyConfig(g.config), nil }
 
+// ToDiscoveryClient implements genericclioptions.RESTClientGetter.
 func (g *getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
 	return g.controller.cache, nil
 }
 
+// ToRESTMapper implements genericclioptions.RESTClientGetter.
 func (g *getter) ToRESTMapper() (meta.RESTMapper, error) { return g.controller.mapper, nil }
 
 // ToRawKubeConfigLoader says what namespace objects without one go to; nothing else in it is asked for.

@@ -1,9 +1,14 @@
 package reconciliations
 
 import (
+	"context"
+	"errors"
+	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -86,6 +91,34 @@ func judge(t *testing.T, cluster *harness.Cluster) {
 	if w := seen[string(harness.OnCall)]; w == nil || w.refused < 2 {
 		t.Error("the person's edits were not refused")
 	}
+}
+
+var passedMetric = regexp.MustCompile(`(?m)^gitops_drift_admission_requests_total\{decision="Passed".*\} (\d+)$`)
+
+// passed returns how many requests the webhook has let pass as those of Flux or of the cluster, or as none of its concern.
+func (s *stage) passed(ctx context.Context) int {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.product.Address("METRICS")+"/metrics", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		s.t.Fatal(err)
+	}
+	total := 0
+	for _, line := range passedMetric.FindAllStringSubmatch(string(text), -1) {
+		n, err := strconv.Atoi(line[1])
+		if err != nil {
+			s.t.Fatalf("%s: %v", line[0], err)
+		}
+		total += n
+	}
+	return total
 }
 
 const (

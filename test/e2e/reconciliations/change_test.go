@@ -18,12 +18,12 @@ var repositoryChanges = []change{
 		o.seed = r.random.Uint64()
 		return true
 	})},
-	{"an immutable field, with the force annotation", 3, onResource(func(r *repository, _ *tenant, _ *app, o *resource) bool {
+	{"an immutable field, with the force annotation", 3, onResource(func(_ *repository, _ *tenant, _ *app, o *resource) bool {
 		o.forced = true
 		o.fixed++
 		return !o.held
 	})},
-	{"an immutable field, with spec.force", 2, onResource(func(r *repository, _ *tenant, a *app, o *resource) bool {
+	{"an immutable field, with spec.force", 2, onResource(func(_ *repository, _ *tenant, a *app, o *resource) bool {
 		a.spec["force"] = true
 		o.fixed++
 		return !o.held
@@ -56,8 +56,8 @@ var repositoryChanges = []change{
 		return true
 	})},
 	{"a finalizer added or removed", 2, onResource(func(_ *repository, _ *tenant, _ *app, o *resource) bool {
-		o.held = !o.held && o.kind.name == "ConfigMap" && o.fixed == 0
-		return o.kind.name == "ConfigMap"
+		o.held = !o.held && o.kindName == "ConfigMap" && o.fixed == 0
+		return o.kindName == "ConfigMap"
 	})},
 	{"an object with a finalizer pruned", 2, onApp(func(_ *repository, _ *tenant, a *app) bool {
 		i := slices.IndexFunc(a.resources, func(o *resource) bool { return o.held })

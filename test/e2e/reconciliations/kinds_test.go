@@ -7,12 +7,12 @@ import (
 
 type object = map[string]any
 
-// make functions write an object's content. What random decides may change between two rounds; what fixed decides cannot
-// be changed in place, so that Flux has to recreate the object.
+// kind is one of the kinds of object in git. make writes an object's content: what random decides may change between two
+// rounds; what fixed decides cannot be changed in place, so that Flux has to recreate the object.
 type kind struct {
-	apiVersion, name string
-	clusterScoped    bool
-	make             func(name string, random *rand.Rand, fixed int) object
+	apiVersion, kindName string
+	clusterScoped        bool
+	make                 func(name string, random *rand.Rand, fixed int) object
 }
 
 // kinds are what tenants put into their namespaces.

@@ -49,9 +49,11 @@ func TestNoWriteOfFluxOrOfTheClusterIsRefusedWhateverChangesInGit(t *testing.T) 
 	for _, loop := range []func(context.Context){s.reconcileHelmReleases, s.operate} {
 		running.Go(func() { loop(beside) })
 	}
+	spared := 0
 	for round := range rounds {
 		if round == rounds/2 {
 			s.edit(ctx)
+			spared = s.passed(ctx)
 			// From here on the webhook itself has to tell Flux and the cluster's controllers from people.
 			s.dropConditions(ctx)
 		}
@@ -67,6 +69,11 @@ func TestNoWriteOfFluxOrOfTheClusterIsRefusedWhateverChangesInGit(t *testing.T) 
 	s.putBack(ctx)
 	stop()
 	running.Wait()
+	passed := s.passed(ctx)
+	t.Logf("the webhook let %d requests pass while conditions spared it Flux and the cluster, and %d since", spared, passed-spared)
+	if passed-spared < rounds {
+		t.Error("the webhook was not asked about Flux and the cluster's controllers")
+	}
 	s.outcomes.log(t)
 	if ready := s.outcomes.of("ready"); ready < rounds {
 		t.Errorf("Flux reconciled with success only %d times in %d rounds", ready, rounds)
@@ -133,9 +140,13 @@ func (s *stage) dropConditions(ctx context.Context) {
 		}
 		for i := range configuration.Webhooks {
 			webhook := &configuration.Webhooks[i]
+			before := len(webhook.MatchConditions)
 			webhook.MatchConditions = slices.DeleteFunc(webhook.MatchConditions, func(c admissionregistrationv1.MatchCondition) bool {
 				return slices.Contains([]string{"nodes", "cluster", "flux"}, c.Name)
 			})
+			if len(webhook.MatchConditions) == before {
+				return fmt.Errorf("webhook %s has no condition about its callers", webhook.Name)
+			}
 		}
 		return s.cluster.Admin().Update(ctx, configuration)
 	})

@@ -132,7 +132,7 @@ func (r *resource) document() object {
 	if r.held {
 		metadata["finalizers"] = []any{finalizer}
 	}
-	content["apiVersion"], content["kind"], content["metadata"] = r.apiVersion, r.kind.name, metadata
+	content["apiVersion"], content["kind"], content["metadata"] = r.apiVersion, r.kindName, metadata
 	return content
 }
 

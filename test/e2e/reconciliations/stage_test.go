@@ -36,6 +36,7 @@ const patience = 60 * time.Second
 type stage struct {
 	t          *testing.T
 	cluster    *harness.Cluster
+	product    *harness.Instance
 	repository *repository
 	git        *harness.Repo
 	published  map[string]string // content by source
@@ -57,7 +58,8 @@ func (s *stage) setUp(ctx context.Context) {
 		}
 	}
 	must(s.cluster.StartNode(ctx))
-	_, err := s.cluster.StartProduct(ctx, "enforce")
+	var err error
+	s.product, err = s.cluster.StartProduct(ctx, "enforce")
 	must(err)
 	config, err := s.cluster.PodConfig(ctx, client.ObjectKey{Namespace: harness.FluxNamespace, Name: "helm-controller"})
 	must(err)
