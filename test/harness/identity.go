@@ -26,14 +26,11 @@ func (c *Cluster) podToken(ctx context.Context, pod *corev1.Pod) (string, error)
 		},
 	}}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Spec.ServiceAccountName}}
-	// Who guards Flux's identity knows kubelet by its group, and by a uid or certificate.
-	config := c.RESTConfig(Admin)
-	config.Impersonate = rest.ImpersonationConfig{UserName: "system:node:harness", UID: "harness", Groups: []string{"system:nodes", "system:masters"}}
-	kubelet, err := client.New(config, client.Options{Scheme: c.admin.Scheme(), Mapper: c.admin.RESTMapper()})
+	node, err := client.New(c.RESTConfig(kubelet), client.Options{Scheme: c.admin.Scheme(), Mapper: c.admin.RESTMapper()})
 	if err != nil {
 		return "", err
 	}
-	if err := kubelet.SubResource("token").Create(ctx, account, request); err != nil {
+	if err := node.SubResource("token").Create(ctx, account, request); err != nil {
 		return "", fmt.Errorf("request a token for Pod %s: %w", client.ObjectKeyFromObject(pod), err)
 	}
 	return request.Status.Token, nil

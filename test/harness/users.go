@@ -22,14 +22,18 @@ const (
 	OnCall User = "oncall@contoso.com"
 	// Dev is a developer, in group dev, bound to the ClusterRole edit in every namespace.
 	Dev User = "dev@contoso.com"
+
+	// kubelet is a node of the cluster, which has none; in system:masters so that no Pod need be on it.
+	kubelet User = "system:node:harness"
 )
 
 // groups lists each user's groups, in the order of the token file.
 func groups() map[User][]string {
 	return map[User][]string{
-		Admin:  {"system:masters"},
-		OnCall: {"oncall"},
-		Dev:    {"dev"},
+		Admin:   {"system:masters"},
+		OnCall:  {"oncall"},
+		Dev:     {"dev"},
+		kubelet: {"system:nodes", "system:masters"},
 	}
 }
 

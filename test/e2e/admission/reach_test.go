@@ -64,7 +64,7 @@ func TestWhatReachesManagedObjectsIsRefused(t *testing.T) {
 	}{
 		{"a namespace that holds managed objects", "", []string{"delete", "namespace", "payments"}, "Namespace payments holds "},
 		{"Flux's namespace", "", []string{"delete", "namespace", "flux-system"}, "Namespace flux-system holds Flux itself"},
-		{"the definition of a kind with managed objects", "", []string{"delete", "crd", "kustomizations.kustomize.toolkit.fluxcd.io"}, "defines an object that Flux manages"},
+		{"the definition of a kind with managed objects", "", []string{"delete", "crd", "kustomizations.kustomize.toolkit.fluxcd.io"}, "CustomResourceDefinition kustomizations.kustomize.toolkit.fluxcd.io defines "},
 		{"suspending", "", []string{"-n", "flux-system", "patch", "kustomization", "apps", "--type=merge", `-p={"spec":{"suspend":true}}`}, "spec.suspend: – → true"},
 		{"another path", "", []string{"-n", "flux-system", "patch", "kustomization", "apps", "--type=merge", `-p={"spec":{"path":"./mine"}}`}, "spec.path: ./ → ./mine"},
 		{"ignore rules", "", []string{"-n", "flux-system", "patch", "kustomization", "apps", "--type=merge", `-p={"spec":{"ignore":[{"paths":["/spec"]}]}}`}, "spec.ignore"},
