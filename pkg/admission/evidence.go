@@ -3,6 +3,7 @@ package admission
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-logr/logr"
 
@@ -12,6 +13,7 @@ import (
 // Keys of the audit annotations; the API server puts the webhook's name and a slash before them.
 const (
 	AuditDecision   = "decision"
+	AuditReason     = "reason"
 	AuditPolicy     = "policy"
 	AuditBreakGlass = "break-glass"
 	AuditOwner      = "owner"
@@ -20,26 +22,53 @@ const (
 	AuditError      = "error"
 )
 
-// AuditAnnotations are the evidence that the API server keeps in its audit log, of refused requests too. Requests that
-// passed leave none.
+// maxAudit bounds an audit annotation, in bytes. The API server sets no limit for one, but cuts events off, annotations
+// and all, where they get too large for the backend that keeps them.
+const maxAudit = 8 << 10
+
+// AuditAnnotations are the evidence that the API server keeps in its audit log, of refused requests too. Every verdict
+// leaves some; where a request passed, they say why it was not judged.
 func (v *Verdict) AuditAnnotations() map[string]string {
-	if v.Decision == Passed {
-		return nil
-	}
 	out := map[string]string{AuditDecision: string(v.Decision)}
 	set := func(key, value string) {
 		if value != "" {
-			out[key] = value
+			out[key] = bounded(value)
 		}
 	}
-	if v.Owner != (ownership.Owner{}) {
-		out[AuditOwner] = v.Owner.String()
+	set(AuditReason, v.Reason)
+	if v.Decision == Passed {
+		return out
 	}
+	set(AuditOwner, v.owner())
 	set(AuditPolicy, v.Policy)
 	set(AuditBreakGlass, v.BreakGlass)
 	set(AuditRevision, v.Revision)
 	set(AuditFields, strings.Join(v.summary(), "\n"))
 	return out
+}
+
+// owner writes the owner as Kind/namespace/name; empty for edits of no owner's object.
+func (v *Verdict) owner() string {
+	if v.Owner == (ownership.Owner{}) {
+		return ""
+	}
+	return v.Owner.String()
+}
+
+// evident reports whether the verdict is on an edit that did something, or was refused.
+func (v *Verdict) evident() bool { return v.judged() || v.Decision == Denied }
+
+// bounded cuts text between two characters.
+func bounded(text string) string {
+	if len(text) <= maxAudit {
+		return text
+	}
+	const ellipsis = "…"
+	cut := maxAudit - len(ellipsis)
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + ellipsis
 }
 
 // summary is the lines of the message, and a word for findings about the whole object.
