@@ -116,12 +116,13 @@ func (v *Verdict) log(log logr.Logger, r *Request) {
 	log.V(level).Info("edit of a managed object", "decision", v.Decision, "policy", v.Policy, "breakGlass", v.BreakGlass, "operation", r.Operation,
 		"object", objectName(v.Object), "group", v.Object.Group, "subresource", r.Subresource,
 		"owner", v.Owner.String(), "revision", v.Revision, "user", r.User.Username, "groups", r.User.Groups,
-		"manager", writer(r), "findings", found, "count", len(v.Findings), "dryRun", r.DryRun)
+		"manager", v.writer(r), "findings", found, "count", len(v.Findings), "dryRun", r.DryRun)
 }
 
 // writer is the field manager that the editor gave, as far as the new object shows it: the entry that is new or whose
-// time moved. Empty where it cannot be told.
-func writer(r *Request) string {
+// time moved. Within the second of the same manager's last write none has moved; then it is the one that holds the
+// first field that changed. Empty where it cannot be told.
+func (v *Verdict) writer(r *Request) string {
 	if r.Old == nil || r.New == nil {
 		return ""
 	}
@@ -131,6 +132,11 @@ func writer(r *Request) string {
 	}
 	for _, m := range after {
 		if !contains(before, m) {
+			return m.Name
+		}
+	}
+	for _, f := range v.Findings {
+		if m, ok := ownership.Last(after, v.Owner.Kind, f.Path); ok && f.Path != nil && f.New != nil {
 			return m.Name
 		}
 	}

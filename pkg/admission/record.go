@@ -23,7 +23,7 @@ func (v *Verdict) record(r *Request, facts *Facts, now time.Time) v1alpha1.EditR
 		User:        v1alpha1.RecordedUser{Name: r.User.Username, Groups: slices.Clone(r.User.Groups)},
 		Operation:   string(r.Operation),
 		Subresource: r.Subresource,
-		Manager:     writer(r),
+		Manager:     v.writer(r),
 		Decision:    v1alpha1.Decision(v.Decision),
 		Policy:      v.Policy,
 		Count:       1,

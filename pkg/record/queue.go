@@ -28,8 +28,8 @@ type queue struct {
 	mu      sync.Mutex
 	crowd   crowd
 	waiting map[string]*entry
-	// written says when the records of the last interval were written.
-	written map[string]time.Time
+	// taken says when the records of the last interval were taken to be written.
+	taken map[string]time.Time
 }
 
 type entry struct {
@@ -38,7 +38,7 @@ type entry struct {
 }
 
 func newQueue() *queue {
-	return &queue{waiting: map[string]*entry{}, written: map[string]time.Time{}}
+	return &queue{waiting: map[string]*entry{}, taken: map[string]time.Time{}}
 }
 
 // add adds an edit, which must be fitted, and says whether it was folded.
@@ -55,14 +55,14 @@ func (q *queue) add(spec v1alpha1.EditRecordSpec, now time.Time) (became outcome
 		return dropped, folded
 	}
 	e := &entry{spec: spec, due: now}
-	if last, ok := q.written[name]; ok {
+	if last, ok := q.taken[name]; ok {
 		e.due = last.Add(interval)
 	}
 	q.waiting[name] = e
 	return queued, folded
 }
 
-// take removes the record that has been due for longest. If none is due it returns an empty name and the time until one
+// take removes the record that has been due for longest, to be written. If none is due it returns an empty name and the time until one
 // is, 0 if none waits.
 func (q *queue) take(now time.Time) (name string, spec v1alpha1.EditRecordSpec, wait time.Duration) {
 	q.mu.Lock()
@@ -80,19 +80,13 @@ func (q *queue) take(now time.Time) (name string, spec v1alpha1.EditRecordSpec, 
 	}
 	spec = q.waiting[name].spec
 	delete(q.waiting, name)
-	return name, spec, 0
-}
-
-// done notes that a record was written.
-func (q *queue) done(name string, now time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for other, last := range q.written {
+	for other, last := range q.taken {
 		if now.Sub(last) >= interval {
-			delete(q.written, other)
+			delete(q.taken, other)
 		}
 	}
-	q.written[name] = now
+	q.taken[name] = now
+	return name, spec, 0
 }
 
 // back puts back what could not be written. It always fits: it was in the queue before.

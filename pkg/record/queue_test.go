@@ -28,7 +28,7 @@ func edit(user, object, path, value string, second int) v1alpha1.EditRecordSpec 
 	}
 }
 
-// drain takes everything that is due at a time, as written then.
+// drain takes everything that is due at a time.
 func drain(q *queue, now time.Time) map[string]v1alpha1.EditRecordSpec {
 	out := map[string]v1alpha1.EditRecordSpec{}
 	for {
@@ -37,7 +37,6 @@ func drain(q *queue, now time.Time) map[string]v1alpha1.EditRecordSpec {
 			return out
 		}
 		out[name] = spec
-		q.done(name, now)
 	}
 }
 

@@ -143,7 +143,6 @@ func (r *Recorder) settle(ctx context.Context, name string, spec v1alpha1.EditRe
 	now := time.Now()
 	switch {
 	case err == nil:
-		r.queue.done(name, now)
 		r.metrics.writes.Inc()
 		r.works(now)
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
