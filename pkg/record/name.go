@@ -12,11 +12,11 @@ import (
 // Name is the name of the record that an edit belongs to: the kind of the object and a hash of all that edits of one
 // record have in common. The spec must be fitted; see Fit.
 func Name(spec *v1alpha1.EditRecordSpec) string {
-	hash := sha256.New()
 	// Each part with its length before it, so that no two lists of parts read the same.
+	var text []byte
 	add := func(parts ...string) {
 		for _, part := range parts {
-			fmt.Fprintf(hash, "%d:%s,", len(part), part)
+			text = fmt.Appendf(text, "%d:%s,", len(part), part)
 		}
 	}
 	prefix := "user"
@@ -31,5 +31,6 @@ func Name(spec *v1alpha1.EditRecordSpec) string {
 			add(field.Kind, field.Path)
 		}
 	}
-	return prefix + "-" + hex.EncodeToString(hash.Sum(nil)[:10])
+	hash := sha256.Sum256(text)
+	return prefix + "-" + hex.EncodeToString(hash[:10])
 }

@@ -147,14 +147,14 @@ func TestAFloodOfRefusedEditsCostsLittle(t *testing.T) {
 func TestRecordsWaitWhileTheirCRDIsGone(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if result := kubectl(t, harness.Admin, "", "delete", "crd", "editrecords.gitops-drift.dev"); result.Code != 0 {
+	if result := kubectl(t, harness.Admin, "delete", "crd", "editrecords.gitops-drift.dev"); result.Code != 0 {
 		t.Fatal(result.Stderr)
 	}
-	if result := kubectl(t, harness.OnCall, "", "gitops-drift", "history"); result.Code != 2 || !strings.Contains(result.Stderr, "not installed; install gitops-drift") {
+	if result := kubectl(t, harness.OnCall, "gitops-drift", "history"); result.Code != 2 || !strings.Contains(result.Stderr, "not installed; install gitops-drift") {
 		t.Errorf("exit %d %s", result.Code, result.Stderr)
 	}
 	// Drift needs no records.
-	if result := kubectl(t, harness.OnCall, "", "gitops-drift", "-n", "payments"); result.Code == 2 {
+	if result := kubectl(t, harness.OnCall, "gitops-drift", "-n", "payments"); result.Code == 2 {
 		t.Errorf("exit %d %s", result.Code, result.Stderr)
 	}
 	refuse(t, "outage", 100, func(i int) string { return fmt.Sprintf(`{"data":{"level":"%d"}}`, i) })
@@ -184,7 +184,7 @@ func TestRecordsWaitWhileTheirCRDIsGone(t *testing.T) {
 		{"apply", "--server-side", "-k", root + "/manifests/crds"},
 		{"wait", "--for=condition=Established", "crd/editrecords.gitops-drift.dev"},
 	} {
-		if result := kubectl(t, harness.Admin, "", args...); result.Code != 0 {
+		if result := kubectl(t, harness.Admin, args...); result.Code != 0 {
 			t.Fatal(result.Stderr)
 		}
 	}

@@ -216,11 +216,11 @@ func await(t *testing.T, n int64, match func(v1alpha1.EditRecordSpec) bool) []v1
 	}
 }
 
-func kubectl(t *testing.T, user harness.User, stdin string, args ...string) harness.Result {
+func kubectl(t *testing.T, user harness.User, args ...string) harness.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	result, err := cluster.Kubectl(ctx, user, stdin, args...)
+	result, err := cluster.Kubectl(ctx, user, "", args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func kubectl(t *testing.T, user harness.User, stdin string, args ...string) harn
 // edit runs kubectl, which is refused in namespace payments and must succeed elsewhere.
 func edit(t *testing.T, user harness.User, args ...string) {
 	t.Helper()
-	result := kubectl(t, user, "", args...)
+	result := kubectl(t, user, args...)
 	refused := strings.Contains(result.Stderr, "denied the request")
 	if refused != (args[1] == "payments") || !refused && result.Code != 0 {
 		t.Fatalf("kubectl %s: exit %d %s", strings.Join(args, " "), result.Code, result.Stderr)

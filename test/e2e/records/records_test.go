@@ -36,7 +36,7 @@ func TestEditsLeaveRecords(t *testing.T) {
 		{"-n", "catalog", "label", "deployment/catalog-api", "dry=run", "--dry-run=server"},
 		{"-n", "payments", "label", "deployment/payments-api", "dry=run", "--dry-run=server"},
 	} {
-		kubectl(t, harness.OnCall, "", args...)
+		kubectl(t, harness.OnCall, args...)
 	}
 
 	memory := await(t, 3, func(s v1alpha1.EditRecordSpec) bool {
@@ -66,7 +66,7 @@ func TestEditsLeaveRecords(t *testing.T) {
 		t.Errorf("got %q", summary)
 	}
 
-	history := kubectl(t, harness.OnCall, "", "gitops-drift", "history")
+	history := kubectl(t, harness.OnCall, "gitops-drift", "history")
 	if history.Code != 0 || strings.Contains(history.Stdout, "dry") {
 		t.Errorf("exit %d\n%s%s", history.Code, history.Stdout, history.Stderr)
 	}
@@ -82,20 +82,20 @@ func TestEditsLeaveRecords(t *testing.T) {
 		}
 	}
 
-	table := kubectl(t, harness.OnCall, "", "gitops-drift", "-n", "catalog")
+	table := kubectl(t, harness.OnCall, "gitops-drift", "-n", "catalog")
 	for _, word := range []string{"oncall@contoso.com", "dev@contoso.com"} {
 		if table.Code != 1 || !strings.Contains(table.Stdout, word) {
 			t.Errorf("exit %d, the table does not say %s:\n%s%s", table.Code, word, table.Stdout, table.Stderr)
 		}
 	}
-	wide := kubectl(t, harness.OnCall, "", "gitops-drift", "-n", "catalog", "-o", "wide")
+	wide := kubectl(t, harness.OnCall, "gitops-drift", "-n", "catalog", "-o", "wide")
 	if !strings.Contains(wide.Stdout, "oncall@contoso.com (kubectl-set) ") {
 		t.Errorf("got\n%s", wide.Stdout)
 	}
 	var report struct {
 		Items []struct{ Path, User, Manager string }
 	}
-	if err := json.Unmarshal([]byte(kubectl(t, harness.OnCall, "", "gitops-drift", "-n", "catalog", "-o", "json").Stdout), &report); err != nil {
+	if err := json.Unmarshal([]byte(kubectl(t, harness.OnCall, "gitops-drift", "-n", "catalog", "-o", "json").Stdout), &report); err != nil {
 		t.Fatal(err)
 	}
 	users := map[string]string{}
@@ -108,7 +108,7 @@ func TestEditsLeaveRecords(t *testing.T) {
 
 	edit(t, harness.Dev, "-n", "catalog", "delete", "deployment/catalog-api")
 	await(t, 5, of("Deployment", "catalog", "catalog-api"))
-	missing := kubectl(t, harness.OnCall, "", "gitops-drift", "-n", "catalog")
+	missing := kubectl(t, harness.OnCall, "gitops-drift", "-n", "catalog")
 	if !strings.Contains(missing.Stdout, "missing") || !strings.Contains(missing.Stdout, "dev@contoso.com") {
 		t.Errorf("got\n%s%s", missing.Stdout, missing.Stderr)
 	}
@@ -152,7 +152,7 @@ func TestHistoryOutputs(t *testing.T) {
 		"nobody's":          {[]string{"--as=nobody"}, 2, "ask for the ClusterRole gitops-drift-view", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result := kubectl(t, harness.OnCall, "", append([]string{"gitops-drift", "history"}, test.args...)...)
+			result := kubectl(t, harness.OnCall, append([]string{"gitops-drift", "history"}, test.args...)...)
 			out := result.Stdout + result.Stderr
 			if result.Code != test.code || !strings.Contains(out, test.want) || test.miss != "" && strings.Contains(out, test.miss) {
 				t.Errorf("exit %d\n%s", result.Code, out)
@@ -160,11 +160,11 @@ func TestHistoryOutputs(t *testing.T) {
 		})
 	}
 	// Developers have the role edit, into which gitops-drift-view is aggregated, in every namespace.
-	if result := kubectl(t, harness.Dev, "", "gitops-drift", "history"); result.Code != 0 {
+	if result := kubectl(t, harness.Dev, "gitops-drift", "history"); result.Code != 0 {
 		t.Errorf("exit %d %s", result.Code, result.Stderr)
 	}
 	for _, selector := range []string{"spec.object.namespace=payments,spec.object.kind=ConfigMap,spec.object.name=replicas", "spec.user.name=oncall@contoso.com,spec.decision=Denied"} {
-		result := kubectl(t, harness.OnCall, "", "get", "editrec", "--field-selector", selector)
+		result := kubectl(t, harness.OnCall, "get", "editrec", "--field-selector", selector)
 		if result.Code != 0 || !strings.Contains(result.Stdout, "replicas") {
 			t.Errorf("exit %d\n%s%s", result.Code, result.Stdout, result.Stderr)
 		}
@@ -185,9 +185,9 @@ func TestNoValueOfASecretIsAnywhere(t *testing.T) {
 		await(t, 4, of("Secret", namespace, "login"))
 	}
 	texts := map[string]string{
-		"the records":     kubectl(t, harness.Admin, "", "get", "editrecords", "-o", "json").Stdout,
-		"the events":      kubectl(t, harness.Admin, "", "get", "events", "-A", "-o", "json").Stdout,
-		"the history":     kubectl(t, harness.Admin, "", "gitops-drift", "history", "-o", "wide").Stdout,
+		"the records":     kubectl(t, harness.Admin, "get", "editrecords", "-o", "json").Stdout,
+		"the events":      kubectl(t, harness.Admin, "get", "events", "-A", "-o", "json").Stdout,
+		"the history":     kubectl(t, harness.Admin, "gitops-drift", "history", "-o", "wide").Stdout,
 		"the alerts":      events.String(),
 		"the API's audit": audit(t),
 	}
