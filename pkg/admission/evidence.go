@@ -13,7 +13,6 @@ import (
 // Keys of the audit annotations; the API server puts the webhook's name and a slash before them.
 const (
 	AuditDecision   = "decision"
-	AuditReason     = "reason"
 	AuditPolicy     = "policy"
 	AuditBreakGlass = "break-glass"
 	AuditOwner      = "owner"
@@ -27,17 +26,16 @@ const (
 const maxAudit = 8 << 10
 
 // AuditAnnotations are the evidence that the API server keeps in its audit log, of refused requests too. Every verdict
-// leaves some; where a request passed, they say why it was not judged.
+// leaves some; requests that passed were not judged, and leave none.
 func (v *Verdict) AuditAnnotations() map[string]string {
+	if v.Decision == Passed {
+		return nil
+	}
 	out := map[string]string{AuditDecision: string(v.Decision)}
 	set := func(key, value string) {
 		if value != "" {
 			out[key] = bounded(value)
 		}
-	}
-	set(AuditReason, v.Reason)
-	if v.Decision == Passed {
-		return out
 	}
 	set(AuditOwner, v.owner())
 	set(AuditPolicy, v.Policy)
@@ -105,7 +103,7 @@ func showIf(v any) string {
 // log writes one line for an edit that was judged. A dry-run changes nothing and is no edit, so it is only logged for
 // who looks closely.
 func (v *Verdict) log(log logr.Logger, r *Request) {
-	if !v.judged() {
+	if !v.evident() {
 		return
 	}
 	level := 0
@@ -115,7 +113,7 @@ func (v *Verdict) log(log logr.Logger, r *Request) {
 	found := v.Findings[:min(len(v.Findings), maxFindings)]
 	log.V(level).Info("edit of a managed object", "decision", v.Decision, "policy", v.Policy, "breakGlass", v.BreakGlass, "operation", r.Operation,
 		"object", objectName(v.Object), "group", v.Object.Group, "subresource", r.Subresource,
-		"owner", v.Owner.String(), "revision", v.Revision, "user", r.User.Username, "groups", r.User.Groups,
+		"owner", v.owner(), "revision", v.Revision, "user", r.User.Username, "groups", r.User.Groups,
 		"manager", v.writer(r), "findings", found, "count", len(v.Findings), "dryRun", r.DryRun)
 }
 

@@ -31,7 +31,7 @@ type Handler struct {
 	// FailClosed refuses what cannot be judged, as failurePolicy Fail asks for; without it such an edit is admitted
 	// and marked in the audit log.
 	FailClosed bool
-	// Record is called with every edit of a managed object that does something to it, dry-runs left out; it must not block.
+	// Record is called with every edit that does something to a managed object, or was refused, dry-runs left out; it must not block.
 	// Nil records nothing.
 	Record func(v1alpha1.EditRecordSpec)
 }
@@ -75,7 +75,7 @@ func (h *Handler) judge(in *admissionv1.AdmissionRequest) (*Verdict, error) {
 		return nil, err
 	}
 	v.log(h.Log, r)
-	if h.Record != nil && v.judged() && !r.DryRun {
+	if h.Record != nil && v.evident() && !r.DryRun {
 		h.Record(v.record(r, facts, time.Now()))
 	}
 	return v, nil

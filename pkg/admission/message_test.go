@@ -121,7 +121,7 @@ func TestNoValueOfASecretIsShown(t *testing.T) {
 			in := recorded(t, "secret")
 			edit(t, in)
 			h, logged := newHandler(t, newWorld(t))
-			records := collect(h)
+			records := recording(h)
 			resp := h.Handle(t.Context(), request(real(in)))
 			text := logged.String() + fmt.Sprintf("%+v", *records)
 			for k, v := range resp.AuditAnnotations {

@@ -18,7 +18,7 @@ func (v *Verdict) record(r *Request, facts *Facts, now time.Time) v1alpha1.EditR
 		Object: v1alpha1.ObjectReference{
 			Group: v.Object.Group, Kind: v.Object.Kind, Namespace: v.Object.Namespace, Name: v.Object.Name,
 		},
-		Owner:       v.Owner.String(),
+		Owner:       v.owner(),
 		Revision:    v.Revision,
 		User:        v1alpha1.RecordedUser{Name: r.User.Username, Groups: slices.Clone(r.User.Groups)},
 		Operation:   string(r.Operation),
@@ -26,6 +26,7 @@ func (v *Verdict) record(r *Request, facts *Facts, now time.Time) v1alpha1.EditR
 		Manager:     v.writer(r),
 		Decision:    v1alpha1.Decision(v.Decision),
 		Policy:      v.Policy,
+		BreakGlass:  v.BreakGlass,
 		Count:       1,
 		FirstTime:   metav1.Time{Time: now},
 		LastTime:    metav1.Time{Time: now},
@@ -38,14 +39,15 @@ func (v *Verdict) record(r *Request, facts *Facts, now time.Time) v1alpha1.EditR
 			continue // the operation says it
 		}
 		out.Fields = append(out.Fields, v1alpha1.RecordedField{
-			Kind: string(f.Kind), Path: fields.Name(f.Path), Old: showIf(f.Old), New: showIf(f.New),
+			Kind: string(f.Kind), Path: fields.Name(f.Path), Old: showIf(f.Old), New: showIf(f.New), Note: f.Note,
 		})
 	}
 	return out
 }
 
 // fluxWill is what Flux does about an edit once it is admitted, empty where that is not known: of objects that no owner
-// declares, and of releases, whose drift correction the webhook does not look at.
+// declares, of what is about more than the
+// object, and of releases, whose drift correction the webhook does not look at.
 func (v *Verdict) fluxWill(r *Request, facts *Facts) v1alpha1.FluxVerdict {
 	if v.Owner.Kind != ownership.Kustomization {
 		return ""
@@ -53,14 +55,15 @@ func (v *Verdict) fluxWill(r *Request, facts *Facts) v1alpha1.FluxVerdict {
 	persists := true
 	for _, f := range v.Findings {
 		switch f.Kind {
-		case LookAlike:
-			return ""
 		case OptedOut:
 			return v1alpha1.Held
 		case Added:
 			persists = persists && !strips(r, facts, f.Path)
 		case Changed, Removed, Disowned, Deleted, Restarted:
 			persists = false
+		case Undeclared, Tied:
+		default:
+			return ""
 		}
 	}
 	if facts.Status != nil && facts.Status.Suspended {

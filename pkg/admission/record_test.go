@@ -8,8 +8,8 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// collect has h record into the list that it returns.
-func collect(h *Handler) *[]v1alpha1.EditRecordSpec {
+// recording has h record into the list that it returns.
+func recording(h *Handler) *[]v1alpha1.EditRecordSpec {
 	records := &[]v1alpha1.EditRecordSpec{}
 	h.Record = func(spec v1alpha1.EditRecordSpec) { *records = append(*records, spec) }
 	return records
@@ -54,7 +54,7 @@ func TestEditsAreRecorded(t *testing.T) {
 				test.world(w)
 			}
 			h, _ := newHandler(t, w)
-			records := collect(h)
+			records := recording(h)
 			h.Handle(t.Context(), request(real(recorded(t, test.request))))
 			if len(*records) != 1 {
 				t.Fatalf("%d records", len(*records))
@@ -80,7 +80,7 @@ func TestEditsAreRecorded(t *testing.T) {
 
 func TestWhatIsNoEditLeavesNoRecord(t *testing.T) {
 	h, _ := newHandler(t, newWorld(t))
-	records := collect(h)
+	records := recording(h)
 	h.Handle(t.Context(), request(recorded(t, "memory"))) // a dry-run
 	for _, name := range []string{"flux", "deployment-controller", "unmanaged-created", "same-values-applied"} {
 		h.Handle(t.Context(), request(real(recorded(t, name))))

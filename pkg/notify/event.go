@@ -85,11 +85,14 @@ func message(edit *v1alpha1.EditRecordSpec) string {
 			fmt.Fprintf(&b, "\nand %d more", int32(len(edit.Fields)-i)+edit.MoreFields)
 			break
 		}
-		if f.Path == "" {
+		switch {
+		case f.Note != "":
+			fmt.Fprintf(&b, "\n%s", f.Note)
+		case f.Path == "":
 			fmt.Fprintf(&b, "\n%s", f.Kind)
-			continue
+		default:
+			fmt.Fprintf(&b, "\n%s: %s → %s", f.Path, value(f.Old), value(f.New))
 		}
-		fmt.Fprintf(&b, "\n%s: %s → %s", f.Path, value(f.Old), value(f.New))
 	}
 	text := []rune(b.String())
 	if len(text) > maxMessage {

@@ -41,7 +41,8 @@ func Fit(spec *v1alpha1.EditRecordSpec) {
 	for i := range spec.Fields {
 		f := &spec.Fields[i]
 		f.Kind = shorten(f.Kind, maxKind)
-		f.Path, f.Old, f.New = shorten(f.Path, maxText), shorten(f.Old, maxText), shorten(f.New, maxText)
+		f.Path, f.Note = shorten(f.Path, maxText), shorten(f.Note, maxText)
+		f.Old, f.New = shorten(f.Old, maxText), shorten(f.New, maxText)
 	}
 }
 

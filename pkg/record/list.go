@@ -36,7 +36,7 @@ func List(ctx context.Context, c client.Reader, namespace string) ([]v1alpha1.Ed
 	case meta.IsNoMatchError(err), apierrors.IsNotFound(err):
 		return nil, ErrNotInstalled
 	case apierrors.IsForbidden(err):
-		return nil, fmt.Errorf("the records of edits cannot be listed; ask for the ClusterRole gitops-drift-view: %w", err)
+		return nil, fmt.Errorf("the records of edits cannot be listed; ask for the ClusterRole gitops-drift-viewer: %w", err)
 	case err != nil:
 		return nil, fmt.Errorf("the records of edits cannot be listed: %w", err)
 	}

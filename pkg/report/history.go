@@ -54,7 +54,7 @@ func (h History) rows(spec *v1alpha1.EditRecordSpec, width int) [][]string {
 	if h.Wide {
 		copy(first[7:], []string{
 			h.since(spec.FirstTime) + " ago", orDash(spec.Manager), orDash(strings.ToLower(string(spec.FluxWill))),
-			orDash(spec.Policy), spec.Owner, orDash(desired.ShortRevision(spec.Revision)),
+			orDash(spec.Policy), orDash(spec.Owner), orDash(desired.ShortRevision(spec.Revision)),
 		})
 	}
 	rows := [][]string{first}
@@ -95,10 +95,17 @@ func (h History) field(f v1alpha1.RecordedField) (name, change string) {
 	if !h.Wide {
 		name, before, after = endOf(name), middleCut(before, valueWidth), middleCut(after, valueWidth)
 	}
+	change = before + " → " + after
 	if name == "" {
-		return "(the object)", strings.ToLower(f.Kind)
+		name, change = "(the object)", f.Kind
 	}
-	return name, before + " → " + after
+	if f.Note != "" {
+		change = f.Note
+		if !h.Wide {
+			change = firstLine(change)
+		}
+	}
+	return name, change
 }
 
 func (h History) since(then metav1.Time) string {

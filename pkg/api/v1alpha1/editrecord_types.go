@@ -90,7 +90,8 @@ type EditRecordSpec struct {
 	// +required
 	Object ObjectReference `json:"object"`
 
-	// Owner is the Kustomization or HelmRelease that manages the object, as Kind/namespace/name.
+	// Owner is the Kustomization or HelmRelease that manages the object, as Kind/namespace/name; empty for edits
+	// of what no owner manages, such as the Pods of Flux itself.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	Owner string `json:"owner"`
@@ -226,6 +227,11 @@ type RecordedField struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	New string `json:"new,omitempty"`
+
+	// Note says it in words, where path and values do not.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Note string `json:"note,omitempty"`
 }
 
 // EditRecordList is a list of EditRecords.

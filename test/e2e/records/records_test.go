@@ -149,7 +149,7 @@ func TestHistoryOutputs(t *testing.T) {
 		"an unknown type":   {[]string{"nonsense/x"}, 2, `no resource type "nonsense"`, ""},
 		"an unknown flag":   {[]string{"--nope"}, 2, "see kubectl gitops-drift history --help", ""},
 		"no time":           {[]string{"--timeout=0s"}, 2, "--timeout is 0s", ""},
-		"nobody's":          {[]string{"--as=nobody"}, 2, "ask for the ClusterRole gitops-drift-view", ""},
+		"nobody's":          {[]string{"--as=nobody"}, 2, "ask for the ClusterRole gitops-drift-viewer", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result := kubectl(t, harness.OnCall, append([]string{"gitops-drift", "history"}, test.args...)...)
@@ -159,7 +159,7 @@ func TestHistoryOutputs(t *testing.T) {
 			}
 		})
 	}
-	// Developers have the role edit, into which gitops-drift-view is aggregated, in every namespace.
+	// Developers have the role edit, into which gitops-drift-viewer is aggregated, in every namespace.
 	if result := kubectl(t, harness.Dev, "gitops-drift", "history"); result.Code != 0 {
 		t.Errorf("exit %d %s", result.Code, result.Stderr)
 	}
