@@ -106,7 +106,7 @@ func TestProbesAndShutdownFitTogether(t *testing.T) {
 		t.Fatalf("%s is not set", flag)
 		return 0
 	}
-	// The rest is webhook's stopTimeout. The API server keeps connections for 90 s.
+	// The rest is webhook's stopTimeout and flushTimeout. The API server keeps connections for 90 s.
 	if delay, drain := seconds("--shutdown-delay"), seconds("--drain-timeout"); delay < 2 || drain <= 90 || *pod.TerminationGracePeriodSeconds < drain+20 {
 		t.Errorf("a pause of %d s and a drain of %d s do not fit into %d s", delay, drain, *pod.TerminationGracePeriodSeconds)
 	}

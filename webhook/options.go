@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/gitops-drift/gitops-drift/pkg/notify"
 	"github.com/gitops-drift/gitops-drift/pkg/servingcert"
 )
 
@@ -40,6 +41,9 @@ type options struct {
 	leaderElect           bool
 	shutdownDelay         time.Duration
 	drainTimeout          time.Duration
+	recordRetention       time.Duration
+	recordLimit           int
+	eventsAddress         string
 	version               bool
 	zap                   zap.Options
 }
@@ -99,6 +103,9 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 	set.BoolVar(&o.leaderElect, "leader-elect", true, "Elect a leader among the replicas; without it this one leads.")
 	set.DurationVar(&o.shutdownDelay, "shutdown-delay", 5*time.Second, "How long to keep serving, at least, after turning unready, so that the API server calls other replicas first.")
 	set.DurationVar(&o.drainTimeout, "drain-timeout", clientIdle+5*time.Second, "How long to keep serving, at most, until the API server has given up its connections; it keeps those that it does not use for "+clientIdle.String()+".")
+	set.DurationVar(&o.recordRetention, "record-retention", 30*24*time.Hour, "How long an EditRecord is kept after the last edit that it counts.")
+	set.IntVar(&o.recordLimit, "record-limit", 10_000, "How many EditRecords are kept; beyond it, the user with most of them loses the oldest.")
+	set.StringVar(&o.eventsAddress, "events-addr", "", "Address of Flux's notification-controller, which then is told of edits, such as http://notification-controller.flux-system.svc.cluster.local./; default: it is not told.")
 	set.BoolVar(&o.version, "version", false, "Print the version and exit.")
 	o.zap.BindFlags(set)
 	if err := set.Parse(args); err != nil {
@@ -115,6 +122,15 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("--certificate-lifetime is %s and --ca-lifetime %s: they must be at least %s, and three times as long as the certificate's", o.certLifetime, o.caLifetime, minCertLifetime)
 	case o.shutdownDelay < 0 || o.drainTimeout < 0:
 		return nil, fmt.Errorf("--shutdown-delay is %s and --drain-timeout %s: neither can be negative", o.shutdownDelay, o.drainTimeout)
+	case o.recordRetention <= 0:
+		return nil, fmt.Errorf("--record-retention is %s: it must be more than 0", o.recordRetention)
+	case o.recordLimit <= 0:
+		return nil, fmt.Errorf("--record-limit is %d: it must be more than 0", o.recordLimit)
+	}
+	if o.eventsAddress != "" {
+		if err := notify.CheckAddress(o.eventsAddress); err != nil {
+			return nil, fmt.Errorf("--events-addr: %w", err)
+		}
 	}
 	if len(o.configurations) == 0 {
 		o.configurations = defaultConfigurations

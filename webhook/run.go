@@ -32,13 +32,14 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/follow"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/policy"
+	"github.com/gitops-drift/gitops-drift/pkg/record"
 	"github.com/gitops-drift/gitops-drift/pkg/restore"
 	"github.com/gitops-drift/gitops-drift/pkg/servingcert"
 )
 
-// stopTimeout bounds the shutdown after the connections are drained. Both must end before the Pod's
-// terminationGracePeriodSeconds.
-const stopTimeout = 20 * time.Second
+// stopTimeout bounds the shutdown after the connections are drained and before the flush of records. All three must end
+// before the Pod's terminationGracePeriodSeconds.
+const stopTimeout = 15 * time.Second
 
 // run runs the controller until ctx ends.
 func run(ctx context.Context, o *options) error {
@@ -93,17 +94,27 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	if err := setUp(ctx, mgr, o, direct, serving.mux); err != nil {
+	recorder, err := newRecorder(mgr, o)
+	if err != nil {
+		return err
+	}
+	if err := setUp(ctx, mgr, o, direct, serving.mux, recorder); err != nil {
 		return err
 	}
 	if err := errors.Join(mgr.Add(serving.runnable()), addChecks(mgr, certificate, serving)); err != nil {
 		return err
 	}
+	defer func() {
+		// By now the webhook has answered its last request.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+		defer cancel()
+		recorder.Flush(ctx)
+	}()
 	return mgr.Start(serving.drain(ctx, o.shutdownDelay, o.drainTimeout))
 }
 
 // setUp adds to the manager what makes up the product.
-func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.Client, mux *http.ServeMux) error {
+func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.Client, mux *http.ServeMux, recorder *record.Recorder) error {
 	store := &desired.Store{}
 	lookups := &follow.Lookups{Store: store, Cache: mgr.GetCache(), Kustomizations: !o.withoutFlux, Accounts: &follow.Accounts{}}
 	var err error
@@ -116,7 +127,11 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.C
 	if err := (&policy.Acceptor{Client: mgr.GetClient()}).SetupWithManager(mgr); err != nil {
 		return err
 	}
-	if err := addWebhook(mgr, o, lookups, mux); err != nil || o.withoutFlux {
+	tell, err := addNotifier(mgr, o, recorder.Record)
+	if err != nil {
+		return err
+	}
+	if err := addWebhook(mgr, o, lookups, mux, tell); err != nil || o.withoutFlux {
 		return err
 	}
 	follower := &follow.Follower{Client: mgr.GetClient(), Builder: desired.NewBuilder(direct, desired.NewClusterFetcher()), Store: store}
@@ -218,9 +233,12 @@ func cached(ctx context.Context, mgr manager.Manager, o *options, accounts *foll
 	return helmReleases, nil
 }
 
-func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups, mux *http.ServeMux) error {
+func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups, mux *http.ServeMux, tell func(v1alpha1.EditRecordSpec)) error {
 	instruments, err := admission.NewMetrics(metrics.Registry)
 	if err != nil {
+		return err
+	}
+	if err := admission.ExposePolicies(metrics.Registry, lookups.Policies); err != nil {
 		return err
 	}
 	open := admission.Handler{
@@ -238,6 +256,7 @@ func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups, mux 
 		},
 		Metrics: instruments,
 		Log:     mgr.GetLogger().WithName("admission"),
+		Record:  tell,
 	}
 	closed := open
 	closed.FailClosed = true

@@ -54,13 +54,16 @@ func (s *story) record(ctx context.Context, n *narrator) error {
 	}
 	n.print(line, "  ")
 	n.expect(strings.Contains(line, string(harness.OnCall)) && strings.Contains(line, "1Gi"), "the log names user and value")
+	if err := s.awaitHistory(ctx, 1); err != nil {
+		return err
+	}
 	n.say("What differs from git, who did it, and what Flux will do about it:")
 	out, code, err := n.run(ctx, harness.OnCall, "kubectl gitops-drift")
 	if err != nil {
 		return err
 	}
 	n.expect(code == 1, "exit code 1, drift found")
-	for _, word := range []string{"resources.limits.memory", "512Mi", "1Gi", "kubectl-set", "revert in"} {
+	for _, word := range []string{"resources.limits.memory", "512Mi", "1Gi", string(harness.OnCall), "revert in"} {
 		n.expect(strings.Contains(out, word), "the table says %q", word)
 	}
 
@@ -110,6 +113,18 @@ func (s *story) enforce(ctx context.Context, n *narrator) error {
 		return err
 	}
 	n.expect(code != 0 && strings.Contains(out, "managed by Flux"), "the deletion is refused")
+	if err := s.awaitHistory(ctx, 3); err != nil {
+		return err
+	}
+	n.say("On Monday the team reads who did what. What was refused is there, too:")
+	out, code, err = n.run(ctx, harness.OnCall, "kubectl gitops-drift history")
+	if err != nil {
+		return err
+	}
+	n.expect(code == 0, "exit code 0")
+	for _, words := range []string{"update admitted", "update denied", "delete denied"} {
+		n.expect(strings.Contains(out, words), "the history says %q", words)
+	}
 
 	n.say("The change through git instead: 768Mi in apps/payments-api/base/deployment.yaml, merged to main.")
 	const file = "apps/payments-api/base/deployment.yaml"
@@ -194,6 +209,14 @@ func (s *story) logged(ctx context.Context, name string) (string, error) {
 		return line != "", err
 	})
 	return line, err
+}
+
+// awaitHistory waits until there are n records of edits: they are written after the answer.
+func (s *story) awaitHistory(ctx context.Context, n int) error {
+	return poll(ctx, "the records of edits", func() (bool, error) {
+		result, err := s.Cluster.Kubectl(ctx, harness.OnCall, "", "gitops-drift", "history", "-o", "name")
+		return strings.Count(result.Stdout, "\n") >= n, err
+	})
 }
 
 // awaitLimit runs act, if any, and waits until the container's memory limit is want, from a watch that was open

@@ -3,6 +3,7 @@ package admission
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-logr/logr"
 
@@ -20,8 +21,12 @@ const (
 	AuditError      = "error"
 )
 
-// AuditAnnotations are the evidence that the API server keeps in its audit log, of refused requests too. Requests that
-// passed leave none.
+// maxAudit bounds an audit annotation, in bytes. The API server sets no limit for one, but cuts events off, annotations
+// and all, where they get too large for the backend that keeps them.
+const maxAudit = 8 << 10
+
+// AuditAnnotations are the evidence that the API server keeps in its audit log, of refused requests too. Every verdict
+// leaves some; requests that passed were not judged, and leave none.
 func (v *Verdict) AuditAnnotations() map[string]string {
 	if v.Decision == Passed {
 		return nil
@@ -29,17 +34,39 @@ func (v *Verdict) AuditAnnotations() map[string]string {
 	out := map[string]string{AuditDecision: string(v.Decision)}
 	set := func(key, value string) {
 		if value != "" {
-			out[key] = value
+			out[key] = bounded(value)
 		}
 	}
-	if v.Owner != (ownership.Owner{}) {
-		out[AuditOwner] = v.Owner.String()
-	}
+	set(AuditOwner, v.owner())
 	set(AuditPolicy, v.Policy)
 	set(AuditBreakGlass, v.BreakGlass)
 	set(AuditRevision, v.Revision)
 	set(AuditFields, strings.Join(v.summary(), "\n"))
 	return out
+}
+
+// owner writes the owner as Kind/namespace/name; empty for edits of no owner's object.
+func (v *Verdict) owner() string {
+	if v.Owner == (ownership.Owner{}) {
+		return ""
+	}
+	return v.Owner.String()
+}
+
+// evident reports whether the verdict is on an edit that did something, or was refused.
+func (v *Verdict) evident() bool { return v.judged() || v.Decision == Denied }
+
+// bounded cuts text between two characters.
+func bounded(text string) string {
+	if len(text) <= maxAudit {
+		return text
+	}
+	const ellipsis = "…"
+	cut := maxAudit - len(ellipsis)
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + ellipsis
 }
 
 // summary is the lines of the message, and a word for findings about the whole object.
@@ -76,7 +103,7 @@ func showIf(v any) string {
 // log writes one line for an edit that was judged. A dry-run changes nothing and is no edit, so it is only logged for
 // who looks closely.
 func (v *Verdict) log(log logr.Logger, r *Request) {
-	if !v.judged() {
+	if !v.evident() {
 		return
 	}
 	level := 0
@@ -86,13 +113,14 @@ func (v *Verdict) log(log logr.Logger, r *Request) {
 	found := v.Findings[:min(len(v.Findings), maxFindings)]
 	log.V(level).Info("edit of a managed object", "decision", v.Decision, "policy", v.Policy, "breakGlass", v.BreakGlass, "operation", r.Operation,
 		"object", objectName(v.Object), "group", v.Object.Group, "subresource", r.Subresource,
-		"owner", v.Owner.String(), "revision", v.Revision, "user", r.User.Username, "groups", r.User.Groups,
-		"manager", writer(r), "findings", found, "count", len(v.Findings), "dryRun", r.DryRun)
+		"owner", v.owner(), "revision", v.Revision, "user", r.User.Username, "groups", r.User.Groups,
+		"manager", v.writer(r), "findings", found, "count", len(v.Findings), "dryRun", r.DryRun)
 }
 
 // writer is the field manager that the editor gave, as far as the new object shows it: the entry that is new or whose
-// time moved. Empty where it cannot be told.
-func writer(r *Request) string {
+// time moved. Within the second of the same manager's last write none has moved; then it is the one that holds the
+// first field that changed. Empty where it cannot be told.
+func (v *Verdict) writer(r *Request) string {
 	if r.Old == nil || r.New == nil {
 		return ""
 	}
@@ -102,6 +130,11 @@ func writer(r *Request) string {
 	}
 	for _, m := range after {
 		if !contains(before, m) {
+			return m.Name
+		}
+	}
+	for _, f := range v.Findings {
+		if m, ok := ownership.Last(after, v.Owner.Kind, f.Path); ok && f.Path != nil && f.New != nil {
 			return m.Name
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 )
 
 // Where the API server finds the webhook: Path is for webhooks with failurePolicy Ignore, PathFailClosed, which serves a
@@ -29,6 +31,9 @@ type Handler struct {
 	// FailClosed refuses what cannot be judged, as failurePolicy Fail asks for; without it such an edit is admitted
 	// and marked in the audit log.
 	FailClosed bool
+	// Record is called with every edit that does something to a managed object, or was refused, dry-runs left out; it must not block.
+	// Nil records nothing.
+	Record func(v1alpha1.EditRecordSpec)
 }
 
 var _ admission.Handler = (*Handler)(nil)
@@ -70,6 +75,9 @@ func (h *Handler) judge(in *admissionv1.AdmissionRequest) (*Verdict, error) {
 		return nil, err
 	}
 	v.log(h.Log, r)
+	if h.Record != nil && v.evident() && !r.DryRun {
+		h.Record(v.record(r, facts, time.Now()))
+	}
 	return v, nil
 }
 
@@ -91,7 +99,7 @@ func (h *Handler) unjudged(in *admissionv1.AdmissionRequest, err error) admissio
 		"namespace", in.Namespace, "name", in.Name, "subresource", in.SubResource, "user", in.UserInfo.Username, "admitted", !h.FailClosed)
 	resp := admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Allowed:          !h.FailClosed,
-		AuditAnnotations: map[string]string{AuditDecision: string(Unjudged), AuditError: err.Error()},
+		AuditAnnotations: map[string]string{AuditDecision: string(Unjudged), AuditError: bounded(err.Error())},
 	}}
 	if h.FailClosed {
 		resp.Result = &metav1.Status{Code: http.StatusInternalServerError, Reason: metav1.StatusReasonInternalError,

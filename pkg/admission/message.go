@@ -1,10 +1,7 @@
 package admission
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
@@ -19,8 +16,6 @@ const (
 	maxValue = 120
 	// maxName does so for the names of fields: who may write a map's keys writes their names.
 	maxName = 300
-	// absent stands for a field that is not there.
-	absent = "–"
 )
 
 // Message is what the editor reads when the edit is refused.
@@ -99,76 +94,10 @@ func (f Finding) line() string {
 }
 
 // name is the field's name as people write it.
-func (f Finding) name() string { return cut(fields.Name(f.Path), maxName) }
+func (f Finding) name() string { return fields.Cut(fields.Name(f.Path), maxName) }
 
-// show writes a value on one line. Of a large value it looks at no more than it shows.
-func show(v any) string {
-	s, ok := v.(string)
-	switch {
-	case v == nil:
-		return absent
-	case !ok || s == "" || strings.ContainsAny(s, "\n\r\t") || strings.TrimSpace(s) != s:
-		var b strings.Builder
-		writeJSON(&b, v)
-		s = b.String()
-	}
-	return cut(s, maxValue)
-}
-
-// writeJSON writes v until there is enough of it to show.
-func writeJSON(b *strings.Builder, v any) {
-	// The longest UTF-8 sequence has four bytes.
-	const enough = 4 * (maxValue + 1)
-	switch x := v.(type) {
-	case map[string]any:
-		b.WriteByte('{')
-		for i, key := range slices.Sorted(maps.Keys(x)) {
-			if b.Len() > enough {
-				return
-			}
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			writeJSON(b, key)
-			b.WriteByte(':')
-			writeJSON(b, x[key])
-		}
-		b.WriteByte('}')
-	case []any:
-		b.WriteByte('[')
-		for i, item := range x {
-			if b.Len() > enough {
-				return
-			}
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			writeJSON(b, item)
-		}
-		b.WriteByte(']')
-	default:
-		if s, ok := v.(string); ok {
-			v = cut(s, maxValue)
-		}
-		encoded, err := json.Marshal(v)
-		if err != nil {
-			encoded = fmt.Append(nil, v)
-		}
-		b.Write(encoded)
-	}
-}
-
-// cut shortens a text to a number of characters.
-func cut(s string, characters int) string {
-	n := 0
-	for i := range s {
-		if n == characters {
-			return s[:i] + "…"
-		}
-		n++
-	}
-	return s
-}
+// show writes a value on one line.
+func show(v any) string { return fields.Show(v, maxValue) }
 
 // objectName writes Kind namespace/name.
 func objectName(key desired.Key) string {

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
 )
 
 func TestMessages(t *testing.T) {
@@ -84,7 +86,7 @@ func TestLongMessagesAreCut(t *testing.T) {
 
 func TestShow(t *testing.T) {
 	for want, v := range map[string]any{
-		absent: nil, "1": int64(1), "true": true, "text": "text", `""`: "", `" x"`: " x", `"a\nb"`: "a\nb", `["a"]`: []any{"a"}, `{"a":1}`: map[string]any{"a": int64(1)},
+		fields.Absent: nil, "1": int64(1), "true": true, "text": "text", `""`: "", `" x"`: " x", `"a\nb"`: "a\nb", `["a"]`: []any{"a"}, `{"a":1}`: map[string]any{"a": int64(1)},
 	} {
 		if got := show(v); got != want {
 			t.Errorf("%v: got %s, want %s", v, got, want)
@@ -119,8 +121,9 @@ func TestNoValueOfASecretIsShown(t *testing.T) {
 			in := recorded(t, "secret")
 			edit(t, in)
 			h, logged := newHandler(t, newWorld(t))
-			resp := h.Handle(t.Context(), request(in))
-			text := logged.String()
+			records := recording(h)
+			resp := h.Handle(t.Context(), request(real(in)))
+			text := logged.String() + fmt.Sprintf("%+v", *records)
 			for k, v := range resp.AuditAnnotations {
 				text += k + v
 			}

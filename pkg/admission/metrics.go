@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	admissionv1 "k8s.io/api/admission/v1"
+
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 )
 
 // Metrics count what the webhook does.
@@ -37,6 +39,37 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		}
 	}
 	return m, nil
+}
+
+// ExposePolicies registers a gauge of the EditPolicies by action; list is called whenever metrics are read.
+func ExposePolicies(registry prometheus.Registerer, list func() ([]v1alpha1.EditPolicy, error)) error {
+	return registry.Register(&policies{
+		list: list,
+		desc: prometheus.NewDesc("gitops_drift_policies", "EditPolicies by action.", []string{"action"}, nil),
+	})
+}
+
+type policies struct {
+	list func() ([]v1alpha1.EditPolicy, error)
+	desc *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (p *policies) Describe(descs chan<- *prometheus.Desc) { descs <- p.desc }
+
+// Collect implements prometheus.Collector. Where the policies are not known yet there is no gauge.
+func (p *policies) Collect(metrics chan<- prometheus.Metric) {
+	list, err := p.list()
+	if err != nil {
+		return
+	}
+	counts := map[v1alpha1.Action]int{v1alpha1.Deny: 0, v1alpha1.Warn: 0, v1alpha1.Record: 0}
+	for _, policy := range list {
+		counts[policy.Spec.Action]++
+	}
+	for action, n := range counts {
+		metrics <- prometheus.MustNewConstMetric(p.desc, prometheus.GaugeValue, float64(n), string(action))
+	}
 }
 
 func (m *Metrics) observe(decision Decision, operation admissionv1.Operation, dryRun bool, took time.Duration) {

@@ -73,7 +73,10 @@ type Finding struct {
 	// called itself. Subresource is set if it wrote through one. Time is when it last changed any of its fields.
 	Manager, Subresource string
 	Time                 time.Time
-	Verdict              Verdict
+	// User is who wrote the live value, or deleted the object, as the API server authenticated them; empty where no
+	// record of an edit says so. See Attribute.
+	User    string
+	Verdict Verdict
 	// Holder is what holds Flux off, for Held.
 	Holder string
 	// File is the file in git that declares the object; empty where it is not known.

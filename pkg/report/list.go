@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"io"
 	"time"
 
@@ -31,6 +30,7 @@ type Item struct {
 	Path        string       `json:"path,omitempty"`
 	Desired     any          `json:"desired,omitempty"`
 	Live        any          `json:"live,omitempty"`
+	User        string       `json:"user,omitempty"`
 	Manager     string       `json:"manager,omitempty"`
 	Subresource string       `json:"subresource,omitempty"`
 	Time        *metav1.Time `json:"time,omitempty"`
@@ -90,28 +90,16 @@ func NewDriftReport(cluster string, result *drift.Result) *DriftReport {
 }
 
 // WriteJSON writes the list as indented JSON.
-func (r *DriftReport) WriteJSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(r)
-}
+func (r *DriftReport) WriteJSON(w io.Writer) error { return WriteJSON(w, r) }
 
 // WriteYAML writes the list as YAML.
-func (r *DriftReport) WriteYAML(w io.Writer) error {
-	text, err := toYAML(r)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(text)
-	return err
-}
+func (r *DriftReport) WriteYAML(w io.Writer) error { return WriteYAML(w, r) }
 
 func item(cluster string, f drift.Finding) Item {
 	i := Item{
 		Cluster: cluster, Object: objectRef(f.Object), Owner: ownerRef(f.Owner), Revision: f.Revision,
 		Kind: string(f.Kind), Path: fields.Name(f.Path), Desired: f.Desired, Live: f.Live,
-		Manager: f.Manager, Subresource: f.Subresource, Time: timestamp(f.Time), Verdict: string(f.Verdict), Holder: f.Holder,
+		User: f.User, Manager: f.Manager, Subresource: f.Subresource, Time: timestamp(f.Time), Verdict: string(f.Verdict), Holder: f.Holder,
 	}
 	if f.File != "" {
 		i.Origin = &Origin{File: f.File}

@@ -102,18 +102,25 @@ func (t Table) row(owner drift.OwnerResult, f drift.Finding) []string {
 	return row
 }
 
+// changedBy names the user where a record tells, else the field manager; both in wide output.
 func (t Table) changedBy(f drift.Finding) string {
-	if f.Manager == "" {
-		return absent
-	}
 	manager := f.Manager
 	if f.Subresource != "" {
 		manager += "/" + f.Subresource
 	}
-	if f.Time.IsZero() {
-		return manager
+	who := manager
+	switch {
+	case f.User != "" && manager != "" && t.Wide:
+		who = fmt.Sprintf("%s (%s)", f.User, manager)
+	case f.User != "":
+		who = f.User
+	case manager == "":
+		return absent
 	}
-	return fmt.Sprintf("%s %s ago", manager, t.since(f.Time))
+	if f.Time.IsZero() {
+		return who
+	}
+	return fmt.Sprintf("%s %s ago", who, t.since(f.Time))
 }
 
 // will says what Flux will do, and by when. Flux reconciles within the interval after the last time.

@@ -55,6 +55,7 @@ Exit code: 0 in sync, 1 drift found, 2 bad input or something could not be check
 	cmd.Flags().StringSliceVar(&o.overrideManagers, "override-manager", nil,
 		"a field manager that kustomize-controller takes over from, if it runs with this flag")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to try")
+	cmd.AddCommand(o.historyCommand(name))
 	return cmd
 }
 
@@ -96,6 +97,9 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 	}
 	if err := somethingCompared(result, objects); err != nil {
 		return err
+	}
+	if err := attribute(ctx, scanner.Client, result, *o.config.Namespace); err != nil {
+		return explain(err, o.timeout)
 	}
 	if err := o.print(cmd, result); err != nil {
 		return err

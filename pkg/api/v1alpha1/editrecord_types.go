@@ -36,14 +36,35 @@ const (
 	Held FluxVerdict = "Held"
 )
 
+// Folding says that a record stands for edits that would each have had a record of their own, had their user not made so
+// many different ones.
+// +kubebuilder:validation:Enum=Fields;Objects
+type Folding string
+
+// The foldings.
+const (
+	// FoldedFields: the record stands for edits of other fields of the object, too.
+	FoldedFields Folding = "Fields"
+	// FoldedObjects: the record stands for edits of other objects, too.
+	FoldedObjects Folding = "Objects"
+)
+
 // EditRecord is the evidence of an edit of an object that Flux manages: who did what, when, and how often. Edits of the
 // same object and fields by the same user with the same decision are one record with a count. The controller writes
 // and removes records; nothing reads them but people and `kubectl gitops-drift`.
+//
+// A record says what was decided about a request. Whether the API server then carried an admitted request out is in its
+// audit log: another webhook, or a conflict, may have stopped it.
 //
 // It is cluster-scoped, so that it outlives the namespace that an edit was made in. Values of Secrets are masked.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=editrec,categories=gitops-drift
+// +kubebuilder:selectablefield:JSONPath=`.spec.object.kind`
+// +kubebuilder:selectablefield:JSONPath=`.spec.object.namespace`
+// +kubebuilder:selectablefield:JSONPath=`.spec.object.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.user.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.decision`
 // +kubebuilder:printcolumn:name="Kind",type=string,JSONPath=`.spec.object.kind`
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.spec.object.namespace`
 // +kubebuilder:printcolumn:name="Name",type=string,JSONPath=`.spec.object.name`
@@ -60,15 +81,17 @@ type EditRecord struct {
 	Spec EditRecordSpec `json:"spec"`
 }
 
-// EditRecordSpec is what is known of the edits that a record counts. Everything but the values, the revision and the
-// last time is the same for all of them.
+// EditRecordSpec is what is known of the edits that a record counts. Object, user, operation, subresource, decision,
+// break-glass and the kinds and paths of the fields are the same for all of them, unless Folded says otherwise; the rest
+// is that of the last edit.
 // +kubebuilder:validation:XValidation:rule="self.firstTime <= self.lastTime",message="firstTime is after lastTime"
 type EditRecordSpec struct {
 	// Object is what was edited.
 	// +required
 	Object ObjectReference `json:"object"`
 
-	// Owner is the Kustomization or HelmRelease that manages the object, as Kind/namespace/name.
+	// Owner is the Kustomization or HelmRelease that manages the object, as Kind/namespace/name; empty for edits
+	// of what no owner manages, such as the Pods of Flux itself.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	Owner string `json:"owner"`
@@ -126,6 +149,11 @@ type EditRecordSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	MoreFields int32 `json:"moreFields,omitempty"`
 
+	// Folded is set where the user made so many different edits that the record stands for others, too; object,
+	// operation and fields are then those of the last one.
+	// +optional
+	Folded Folding `json:"folded,omitempty"`
+
 	// Count is how many edits this record stands for.
 	// +required
 	// +kubebuilder:validation:Minimum=1
@@ -169,9 +197,11 @@ type RecordedUser struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Name string `json:"name"`
 
+	// Groups are shortened where there are more than 64 of them.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=256
 	Groups []string `json:"groups,omitempty"`
 }
 
@@ -197,6 +227,11 @@ type RecordedField struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	New string `json:"new,omitempty"`
+
+	// Note says it in words, where path and values do not.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Note string `json:"note,omitempty"`
 }
 
 // EditRecordList is a list of EditRecords.

@@ -11,14 +11,15 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 )
 
-// Connect returns a client that knows the kinds of Kubernetes and Flux, and a builder of what Flux applied that reads
+// Connect returns a client that knows the kinds of Kubernetes, Flux and gitops-drift, and a builder of what Flux applied that reads
 // with it, and artifacts through the API server.
 func Connect(config *rest.Config, mapper meta.RESTMapper) (client.Client, *desired.Builder, error) {
 	known := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(known); err != nil {
 			return nil, nil, err
 		}
