@@ -53,3 +53,23 @@ func (f *Facts) claimant(user authenticationv1.UserInfo) string {
 	}
 	return ""
 }
+
+// heirs looks up the service accounts that may take care of what an owner has left behind. A HelmRelease that is given
+// another name in git and keeps its release's deletes the hooks of the former one, whose labels still name that.
+func heirs(r *Request, lookups Lookups) ([]string, error) {
+	if !impersonated(r.User) {
+		return nil, nil
+	}
+	namespace, _, _ := serviceAccount(r.User)
+	accounts, err := lookups.ServiceAccounts(namespace)
+	if err != nil {
+		return nil, fmt.Errorf("look up the service accounts that owners in %s name: %w", namespace, err)
+	}
+	return accounts, nil
+}
+
+// heir reports whether this is Flux in the guise of a service account, at what an owner has left behind.
+func (f *Facts) heir(user authenticationv1.UserInfo) bool {
+	namespace, _, ok := serviceAccount(user)
+	return ok && f.Installation.applies(user, ownership.Owner{Namespace: namespace}, f.Heirs...)
+}
