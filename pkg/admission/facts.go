@@ -20,7 +20,7 @@ type Facts struct {
 	// cluster. They are looked up for Flux in the guise of a service account only.
 	Claimants []Claimant
 	// Heirs are the service accounts that owners in the editor's namespace name. They are looked up for Flux in the
-	// guise of a service account, where the object's owner is not in this cluster.
+	// guise of a service account, and only for what may pass from one owner to another unannounced.
 	Heirs []string
 	// Desired is what Flux applies for the object, and State what says so; State is nil where no state that has
 	// been built names the object.

@@ -339,6 +339,16 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 			in.UserInfo, w.withoutState().owner = tenant, nil
 			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
 		}, Passed, ""},
+		{"Flux deletes a hook that a release by another name has left behind", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			former := ownership.Owner{Kind: ownership.HelmRelease, Namespace: "tenant", Name: "former"}
+			w.withoutState()
+			rewrite(t, &in.OldObject.Raw, func(o *unstructured.Unstructured) {
+				o.SetLabels(map[string]string{former.Kind.NameLabel(): former.Name, former.Kind.NamespaceLabel(): former.Namespace})
+				o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: ownership.HelmManager, Operation: metav1.ManagedFieldsOperationApply}})
+			})
+			w.owners = map[ownership.Owner]*OwnerStatus{former: {ServiceAccount: "other"}, web: {ServiceAccount: "deployer"}}
+		}, Passed, ""},
 		{"an account that no owner names deletes it", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo, w.withoutState().owner = tenant, nil
 			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "other"}}
