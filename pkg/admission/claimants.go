@@ -53,3 +53,34 @@ func (f *Facts) claimant(user authenticationv1.UserInfo) string {
 	}
 	return ""
 }
+
+// heritable reports whether the object may pass to another owner that neither the edit nor the object names: what an
+// owner has left behind that is not in this cluster any more, and what Helm made. A HelmRelease that is given another
+// name in git and keeps its release's name writes that release's records and deletes its hooks, which the former
+// HelmRelease still claims, for as long as it is there and after.
+func (f *Facts) heritable() bool {
+	if f.Reach != nil {
+		_, record := f.Reach.(*stored)
+		return record
+	}
+	return f.Status == nil || f.Owner.Kind == ownership.HelmRelease
+}
+
+// heirs looks up the service accounts that owners in the editor's namespace name.
+func heirs(r *Request, lookups Lookups) ([]string, error) {
+	if !impersonated(r.User) {
+		return nil, nil
+	}
+	namespace, _, _ := serviceAccount(r.User)
+	accounts, err := lookups.ServiceAccounts(namespace)
+	if err != nil {
+		return nil, fmt.Errorf("look up the service accounts that owners in %s name: %w", namespace, err)
+	}
+	return accounts, nil
+}
+
+// heir reports whether this is Flux in the guise of one of them.
+func (f *Facts) heir(user authenticationv1.UserInfo) bool {
+	namespace, _, ok := serviceAccount(user)
+	return ok && f.Installation.applies(user, ownership.Owner{Namespace: namespace}, f.Heirs...)
+}

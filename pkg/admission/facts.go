@@ -19,6 +19,9 @@ type Facts struct {
 	// Claimants are the other owners that the object's labels name, before the edit or after it, and that are in this
 	// cluster. They are looked up for Flux in the guise of a service account only.
 	Claimants []Claimant
+	// Heirs are the service accounts that owners in the editor's namespace name. They are looked up for Flux in the
+	// guise of a service account, and only for what may pass from one owner to another unannounced.
+	Heirs []string
 	// Desired is what Flux applies for the object, and State what says so; State is nil where no state that has
 	// been built names the object.
 	Desired desired.Object
@@ -98,6 +101,8 @@ type Lookups interface {
 	Desired(key desired.Key) (desired.Object, *desired.State, bool)
 	// Owner returns what is known of an owner and of key in its inventory, nil if the owner is not in this cluster.
 	Owner(owner ownership.Owner, key desired.Key) (*OwnerStatus, error)
+	// ServiceAccounts returns those that the owners in a namespace name, empty for an owner that names none.
+	ServiceAccounts(namespace string) ([]string, error)
 	// Policies returns all policies; the slice is not changed by the caller.
 	Policies() ([]v1alpha1.EditPolicy, error)
 	// NamespaceLabels returns the labels of a namespace; they are not changed by the caller.

@@ -46,6 +46,11 @@ func gather(r *Request, installation *Installation, lookups Lookups) (*Facts, er
 	if facts.Claimants, err = claimants(r, owner, lookups); err != nil {
 		return nil, err
 	}
+	if facts.heritable() {
+		if facts.Heirs, err = heirs(r, lookups); err != nil {
+			return nil, err
+		}
+	}
 	if !managed && r.Old != nil && status != nil && status.Inventoried {
 		if before, ok := ownership.Claimed(r.Old); ok && before == owner {
 			facts.Managed = true

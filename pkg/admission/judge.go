@@ -67,6 +67,8 @@ func passes(r *Request, facts *Facts) string {
 		return "Flux in the name of " + facts.Owner.String()
 	case facts.claimant(r.User) != "":
 		return "Flux in the name of " + facts.claimant(r.User)
+	case facts.heir(r.User):
+		return "Flux in the name of an owner beside " + facts.Owner.String()
 	case facts.Policy != nil && policy.Flux(facts.Policy, r.User):
 		return "Flux of another cluster, says EditPolicy " + facts.Policy.Name
 	case facts.Reach != nil:

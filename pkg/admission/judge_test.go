@@ -56,7 +56,16 @@ type world struct {
 
 func (w *world) Desired(key desired.Key) (desired.Object, *desired.State, bool) { return w.Find(key) }
 func (w *world) Policies() ([]v1alpha1.EditPolicy, error)                       { return w.policies, w.err }
-func (w *world) BreakGlasses() ([]v1alpha1.BreakGlass, error)                   { return w.glasses, nil }
+func (w *world) ServiceAccounts(namespace string) ([]string, error) {
+	var accounts []string
+	for owner, status := range w.owners {
+		if owner.Namespace == namespace {
+			accounts = append(accounts, status.ServiceAccount)
+		}
+	}
+	return accounts, nil
+}
+func (w *world) BreakGlasses() ([]v1alpha1.BreakGlass, error) { return w.glasses, nil }
 func (w *world) NamespaceLabels(namespace string) (map[string]string, error) {
 	return w.namespaces[namespace], nil
 }
@@ -326,6 +335,28 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 			claimed(t, &in.OldObject.Raw, release)
 			w.owners = map[ownership.Owner]*OwnerStatus{release: {ServiceAccount: "deployer"}}
 		}, Passed, ""},
+		{"Flux deletes what an owner that is gone has left behind", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo, w.withoutState().owner = tenant, nil
+			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
+		}, Passed, ""},
+		{"Flux deletes a hook that a release by another name has left behind", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			former := ownership.Owner{Kind: ownership.HelmRelease, Namespace: "tenant", Name: "former"}
+			w.withoutState()
+			rewrite(t, &in.OldObject.Raw, func(o *unstructured.Unstructured) {
+				o.SetLabels(map[string]string{former.Kind.NameLabel(): former.Name, former.Kind.NamespaceLabel(): former.Namespace})
+				o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: ownership.HelmManager, Operation: metav1.ManagedFieldsOperationApply}})
+			})
+			w.owners = map[ownership.Owner]*OwnerStatus{former: {ServiceAccount: "other"}, web: {ServiceAccount: "deployer"}}
+		}, Passed, ""},
+		{"an account that no owner names deletes it", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo, w.withoutState().owner = tenant, nil
+			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "other"}}
+		}, Denied, ""},
+		{"Flux in the name of an owner deletes what another one has", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo = tenant
+			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
+		}, Denied, ""},
 		{"an account that the new owner does not name", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo = tenant
 			claimed(t, &in.Object.Raw, web)

@@ -68,6 +68,30 @@ func NewNamespace() *metav1.PartialObjectMetadata {
 	return object
 }
 
+// ServiceAccounts implements admission.Lookups.
+func (l *Lookups) ServiceAccounts(namespace string) ([]string, error) {
+	var accounts []string
+	if l.Kustomizations {
+		list := &kustomizev1.KustomizationList{}
+		if err := l.Cache.List(context.Background(), list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			accounts = append(accounts, list.Items[i].Spec.ServiceAccountName)
+		}
+	}
+	if l.HelmReleases {
+		list := &helmv2.HelmReleaseList{}
+		if err := l.Cache.List(context.Background(), list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			accounts = append(accounts, list.Items[i].Spec.ServiceAccountName)
+		}
+	}
+	return accounts, nil
+}
+
 // BreakGlasses implements admission.Lookups.
 func (l *Lookups) BreakGlasses() ([]v1alpha1.BreakGlass, error) {
 	list := &v1alpha1.BreakGlassList{}

@@ -81,7 +81,7 @@ func TestNoWriteOfFluxOrOfTheClusterIsRefusedWhateverChangesInGit(t *testing.T) 
 	if s.outcomes.of("HelmRelease: ready") == 0 {
 		t.Error("no HelmRelease ever became ready")
 	}
-	judge(t, cluster)
+	judge(t, cluster, s.guarded)
 }
 
 func number(t *testing.T, variable string, otherwise int) int {

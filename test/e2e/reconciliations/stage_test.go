@@ -37,6 +37,7 @@ type stage struct {
 	t          *testing.T
 	cluster    *harness.Cluster
 	product    *harness.Instance
+	guarded    time.Time // when the guard was there
 	repository *repository
 	git        *harness.Repo
 	published  map[string]string // content by source
@@ -61,6 +62,7 @@ func (s *stage) setUp(ctx context.Context) {
 	var err error
 	s.product, err = s.cluster.StartProduct(ctx, "enforce")
 	must(err)
+	s.guarded = time.Now()
 	config, err := s.cluster.PodConfig(ctx, client.ObjectKey{Namespace: harness.FluxNamespace, Name: "helm-controller"})
 	must(err)
 	s.helm, err = helmcontroller.New(config, s.cluster.Admin().Scheme(), charts)
