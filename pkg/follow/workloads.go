@@ -13,6 +13,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
@@ -311,7 +312,11 @@ func workloadOf(object *metav1.PartialObjectMetadata) (admission.Workload, bool)
 	}
 	// The labels of a map come from the server's whole answer: only copies let go of it.
 	owner.Namespace, owner.Name = strings.Clone(owner.Namespace), strings.Clone(owner.Name)
-	managers, err := ownership.Managers(object)
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return admission.Workload{Owner: owner}, true
+	}
+	managers, err := ownership.Managers(&unstructured.Unstructured{Object: content})
 	if err != nil {
 		return admission.Workload{Owner: owner}, true
 	}
