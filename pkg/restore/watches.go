@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,6 +22,9 @@ import (
 
 // watchBackoff spaces the attempts to watch a kind that is not served or not answered for.
 var watchBackoff = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 10, Cap: 5 * time.Second}
+
+// forbiddenPause is how long a kind that may not be listed is left alone.
+const forbiddenPause = 30 * time.Second
 
 // watches runs one watch a kind. It must not be used concurrently.
 type watches struct {
@@ -78,7 +82,15 @@ func (w *watches) watch(ctx context.Context, kind schema.GroupVersionKind, store
 	}
 	source := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			return objects.List(ctx, selected(options))
+			list, err := objects.List(ctx, selected(options))
+			if apierrors.IsForbidden(err) {
+				// A policy that wants more than the overlay may is a mistake for people to mend, not to be told every second.
+				select {
+				case <-ctx.Done():
+				case <-time.After(forbiddenPause):
+				}
+			}
+			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			return objects.Watch(ctx, selected(options))

@@ -230,6 +230,39 @@ func TestAWipedBundleIsPutBack(t *testing.T) {
 	}
 }
 
+// TestALeakedAuthorityCanBeDroppedForGood does what the README says to do after a leak.
+func TestALeakedAuthorityCanBeDroppedForGood(t *testing.T) {
+	w := newWorld(t, 1)
+	k := w.replicas[0]
+	leaked := k.leaf.Leaf
+	objects := []client.Object{&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.secret.Namespace, Name: w.secret.Name}}}
+	var again []*admissionregistrationv1.ValidatingWebhookConfiguration
+	for _, name := range names {
+		configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+		if err := w.client.Get(context.Background(), client.ObjectKey{Name: name}, configuration); err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, configuration.DeepCopy())
+		configuration.ResourceVersion, configuration.Webhooks[0].ClientConfig.CABundle = "", nil
+		again = append(again, configuration)
+	}
+	for _, object := range objects {
+		if err := w.client.Delete(context.Background(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.look(k)
+	for _, configuration := range again {
+		if err := w.client.Create(context.Background(), configuration); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.look(k)
+	if !w.trusted(k) || trusts(w.bundle(names[0]), leaked, []string{host}, w.clock.Now()) {
+		t.Errorf("the replica is trusted: %v, or the leaked authority still is", w.trusted(k))
+	}
+}
+
 func TestReplicasThatStartTogetherShareAnAuthority(t *testing.T) {
 	w := newWorld(t, 0)
 	k := &Keeper{Client: w.client, Secret: w.secret, Configurations: names, Clock: w.clock}

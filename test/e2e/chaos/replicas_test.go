@@ -104,10 +104,10 @@ func (g *guard) route() {
 	cluster.Route(service, 443, addresses...)
 }
 
-// roll replaces every replica, one after the other, as a Deployment with maxUnavailable 0 does.
-func (g *guard) roll() {
+// roll replaces the first n replicas, one after the other, as a Deployment with maxUnavailable 0 does.
+func (g *guard) roll(n int) {
 	g.t.Helper()
-	for _, old := range slices.Clone(g.replicas) {
+	for _, old := range slices.Clone(g.replicas[:n]) {
 		g.add()
 		g.replicas = slices.DeleteFunc(g.replicas, func(r *harness.Instance) bool { return r == old })
 		// The Pod is told to end before everybody knows that it is no endpoint any more.
@@ -131,7 +131,7 @@ func drainTimeout() time.Duration {
 	if os.Getenv(longer) != "" {
 		return 95 * time.Second
 	}
-	return 15 * time.Second
+	return 10 * time.Second
 }
 
 func (g *guard) signal(sig syscall.Signal) {
