@@ -127,7 +127,7 @@ func (i items) get(element fieldpath.PathElement) any {
 	return i.sorted[at].value
 }
 
-// index returns false where the list cannot be told apart by its keys: an item lacks one, or two are the same.
+// index returns false where the items cannot be told apart: one lacks a key or is null, or two are the same.
 func index(list []any, kind listKind, keys []string) (items, bool) {
 	out := items{order: make([]fieldpath.PathElement, 0, len(list)), sorted: make([]listItem, 0, len(list))}
 	for _, item := range list {
@@ -137,6 +137,8 @@ func index(list []any, kind listKind, keys []string) (items, bool) {
 			if element, ok = keyElement(item, keys); !ok {
 				return items{}, false
 			}
+		} else if item == nil {
+			return items{}, false
 		} else {
 			element = fieldpath.ValueElement(value.NewValueInterface(item))
 		}

@@ -46,3 +46,15 @@ func TestListsAreReadFromItemsThatNobodyHoldsWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestSetsWithNullsAreComparedWhole(t *testing.T) {
+	shape := fields.NewShape(set(t, `{"f:items":{"v:1":{}}}`))
+	one := map[string]any{"items": []any{nil, int64(1)}}
+	if changes := fields.Diff(one, one, shape); len(changes) > 0 {
+		t.Errorf("a list differs from itself: %v", changes)
+	}
+	changes := fields.Diff(one, map[string]any{"items": []any{int64(1)}}, shape)
+	if len(changes) != 1 || fields.Name(changes[0].Path) != "items" {
+		t.Errorf("got %v", changes)
+	}
+}

@@ -33,8 +33,12 @@ type Manager struct {
 // Managers decodes an object's managedFields, in the object's order. Entries without fields get an empty set.
 // Known are entries of another state of the object: what they have too is not decoded again.
 // An entry that cannot be decoded is an error; the API server never stores one.
-func Managers(object *unstructured.Unstructured, known ...Manager) ([]Manager, error) {
-	entries, err := entries(object)
+func Managers(object metav1.Object, known ...Manager) ([]Manager, error) {
+	u, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		return typed(object.GetManagedFields())
+	}
+	entries, err := entries(u)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +61,22 @@ func Managers(object *unstructured.Unstructured, known ...Manager) ([]Manager, e
 			m.Fields = known[i].Fields
 		} else if m.Fields, err = decode(m.encoded); err != nil {
 			return nil, fmt.Errorf("managedFields entry of %q: %w", m.Name, err)
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// typed decodes entries that have been decoded to a Go type already.
+func typed(entries []metav1.ManagedFieldsEntry) ([]Manager, error) {
+	out := make([]Manager, 0, len(entries))
+	for _, entry := range entries {
+		m := Manager{Name: entry.Manager, Operation: entry.Operation, Subresource: entry.Subresource, APIVersion: entry.APIVersion, Fields: fieldpath.NewSet()}
+		if entry.Time != nil {
+			m.Time = entry.Time.Time
+		}
+		if entry.FieldsV1 != nil && m.Fields.FromJSON(entry.FieldsV1.GetRawReader()) != nil {
+			return nil, fmt.Errorf("managedFields entry of %q: %w", entry.Manager, errUnreadable)
 		}
 		out = append(out, m)
 	}

@@ -80,3 +80,19 @@ func TestEntriesThatAreKnownAreNotDecodedAgain(t *testing.T) {
 		}
 	}
 }
+
+func TestManagersOfTypedObjects(t *testing.T) {
+	want, err := Managers(object(t, manyManagers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	managers, err := Managers(&metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: object(t, manyManagers).GetManagedFields()}})
+	if err != nil || len(managers) != len(want) {
+		t.Fatalf("got %v, %v", managers, err)
+	}
+	for i, m := range managers {
+		if m.Name != want[i].Name || !m.Fields.Equals(want[i].Fields) || !m.Time.Equal(want[i].Time) {
+			t.Errorf("got %v, want %v", m, want[i])
+		}
+	}
+}
