@@ -29,11 +29,12 @@ const decisionKey = ".gitops-drift.dev/" + admission.AuditDecision
 // strictness orders decisions.
 var strictness = []admission.Decision{"", admission.Passed, admission.Allowed, admission.Exempted, admission.Recorded, admission.Warned, admission.Denied, admission.Unjudged}
 
-var warning = regexp.MustCompile(`(?m)^Warning: .*\b(Flux|gitops-drift)\b`)
+// kubectls are the warnings that kubectl itself prints.
+var kubectls = regexp.MustCompile(`(?m)^Warning: (deleting cluster-scoped resources|Immediate deletion does not wait|resource \S+ is missing the kubectl.kubernetes.io/last-applied|deleting Pods that declare no controller).*\n`)
 
 // read makes an answer of what kubectl printed and the audit events of its requests.
 func read(printed string, events []harness.AuditEvent) answer {
-	a := answer{said: printed, warned: warning.MatchString(printed)}
+	a := answer{said: printed, warned: strings.Contains(kubectls.ReplaceAllString(printed, ""), "Warning: ")}
 	a.refused = strings.Contains(printed, "gitops-drift.dev\" denied the request")
 	for _, e := range events {
 		if e.ResponseStatus != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,7 +129,29 @@ func (f *fixture) deploy(ctx context.Context) error {
 	if err := f.publish(ctx, func(*row) bool { return true }, "", ""); err != nil {
 		return err
 	}
-	return f.reconcile(ctx)
+	if err := f.reconcile(ctx); err != nil {
+		return err
+	}
+	return f.supply(ctx)
+}
+
+// supply publishes an artifact for the sources of the rows that have something applied from their own.
+func (f *fixture) supply(ctx context.Context) error {
+	for _, action := range actions {
+		for _, r := range f.rows {
+			if !slices.Contains(slices.Concat(r.given, r.objects), "consumer") {
+				continue
+			}
+			key := client.ObjectKey{Namespace: r.namespace(action), Name: r.id}
+			if _, err := f.cluster.Publish(ctx, harness.Publication{Source: key, Dir: f.repo.Dir}); err != nil {
+				return err
+			}
+			if _, err := f.cluster.Reconcile(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // publish commits the objects of the rows that are chosen, with a word replaced, and publishes them.
@@ -274,7 +297,7 @@ func (f *fixture) followed(ctx context.Context) error {
 		for _, action := range actions {
 			built := false
 			for line := range strings.Lines(text) {
-				built = built || strings.Contains(line, "built desired state") && strings.Contains(line, fmt.Sprintf("%q", strings.ToLower(string(action))))
+				built = built || strings.Contains(line, "built desired state") && strings.Contains(line, fmt.Sprintf(`"name":%q`, strings.ToLower(string(action))))
 			}
 			if !built {
 				missing = string(action)

@@ -56,8 +56,9 @@ type row struct {
 	by string
 	// answer is the API server's status code for an edit that is admitted; zero: any that means success.
 	answer int
-	// closing says of a row that is out of reach what closes it.
+	// closing says of a row that is out of reach what closes it; closed is somebody to whom RBAC closes it already.
 	closing string
+	closed  harness.User
 }
 
 // command is a call of the real kubectl.

@@ -130,15 +130,21 @@ var flux = []row{
 		}},
 }
 
-// unreachable are the ways around any webhook, with what closes them.
+// unreachable are the ways around any webhook, with what closes them. Whoever may do everything may do these, too.
 var unreachable = []row{
-	{id: "webhook", way: beyond, want: reach, edit: "delete the webhook configuration", closing: "RBAC: admissionregistration.k8s.io for nobody but Flux",
+	{id: "webhook", way: beyond, want: reach, edit: "delete the webhook configuration", closing: "RBAC on admissionregistration.k8s.io", closed: harness.Dev,
 		run: kubectl("delete", "validatingwebhookconfiguration", "gitops-drift", "--dry-run=server")},
+	{id: "policy", way: beyond, want: reach, edit: "loosen the EditPolicy", closing: "RBAC on editpolicies", closed: harness.Dev,
+		run: kubectl("patch", "editpolicy", "enforce", "--type=merge", `-p={"spec":{"action":"Record"}}`, "--dry-run=server")},
 	{id: "extra", way: beyond, want: reach, objects: []string{"deployment"}, edit: "forge extra user information while impersonating",
-		closing: "RBAC: impersonate on uids and userextras for nobody", run: kubectl("set", "image", "deployment/$NAME", imageOfOne, "--as="+kustomizer,
-			"--as-uid=11111111-1111-1111-1111-111111111111", "--as-user-extra=authentication.kubernetes.io/pod-name=$FLUXPOD", "--as-group=oncall")},
+		closing: "RBAC: impersonate on uids, userextras", closed: harness.Dev,
+		run: kubectl("set", "image", "deployment/$NAME", imageOfOne, "--as="+kustomizer, "--as-group=oncall",
+			"--as-uid=11111111-1111-1111-1111-111111111111", "--as-user-extra=authentication.kubernetes.io/pod-name=$FLUXPOD")},
+	{id: "component", way: beyond, want: reach, objects: []string{"deployment"}, edit: "impersonate a component of the control plane",
+		closing: "RBAC: impersonate on users", closed: harness.Dev,
+		run: kubectl("set", "image", "deployment/$NAME", imageOfOne, "--as=system:kube-controller-manager", "--as-group=oncall")},
 	{id: "tenant-posed", way: beyond, want: reach, objects: []string{"tenant"}, edit: "impersonate the service account that the owner names, as Flux does",
-		closing: "RBAC: impersonate on serviceaccounts for nobody", before: kubectl("wait", "--for=create", "configmap/$NAME-settings", "--timeout=30s"),
+		closing: "RBAC: impersonate on serviceaccounts", before: kubectl("wait", "--for=create", "configmap/$NAME-settings", "--timeout=30s"),
 		run: kubectl("patch", "configmap", "$NAME-settings", "--type=merge", `-p={"data":{"level":"debug"}}`, "--as=system:serviceaccount:$NS:$NAME")},
 }
 
