@@ -80,23 +80,20 @@ func (c *Cluster) AuditEventsSince(mark int64, match func(AuditEvent) bool) (eve
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	lines := bufio.NewReader(log)
-	if mark > 0 {
-		if _, err := log.Seek(mark-1, io.SeekStart); err != nil {
-			return nil, err
-		}
-		// The end of an event that was being written at the mark.
-		if _, err := lines.ReadBytes('\n'); err != nil {
-			return nil, ignoreEOF(err)
-		}
+	if _, err := log.Seek(max(mark-1, 0), io.SeekStart); err != nil {
+		return nil, err
 	}
-	for {
+	lines := bufio.NewReader(log)
+	for first := true; ; first = false {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
 			return events, nil // what follows the last line end is still being written
 		}
 		if err != nil {
 			return nil, err
+		}
+		if first && mark > 0 {
+			continue // the end of an event that was there at the mark, or was being written
 		}
 		var event AuditEvent
 		if err := json.Unmarshal(line, &event); err != nil {
@@ -106,11 +103,4 @@ func (c *Cluster) AuditEventsSince(mark int64, match func(AuditEvent) bool) (eve
 			events = append(events, event)
 		}
 	}
-}
-
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }
