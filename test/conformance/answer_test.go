@@ -68,6 +68,9 @@ func (a answer) String() string {
 
 // judge compares an answer with what the guard owes to the row under an action; the error says what is wrong.
 func (r *row) judge(action v1alpha1.Action, a answer) error {
+	if len(r.run) == 0 {
+		return nil
+	}
 	if len(a.codes) == 0 {
 		return fmt.Errorf("no request in the audit log: %s", a.said)
 	}

@@ -16,6 +16,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
@@ -67,13 +68,11 @@ func (f *fixture) setUp(ctx context.Context) error {
 // prepare makes what is there before Flux: namespaces, kinds, and the rows' given objects.
 func (f *fixture) prepare(ctx context.Context) error {
 	var given strings.Builder
-	for _, file := range []string{"widgets.yaml", "helm-controller.yaml"} {
-		text, err := os.ReadFile(filepath.Join("testdata", file))
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&given, "---\n%s", text)
+	kinds, err := os.ReadFile(filepath.Join("testdata", "widgets.yaml"))
+	if err != nil {
+		return err
 	}
+	given.Write(kinds)
 	for _, action := range actions {
 		for _, r := range []row{{}, {all: true}} {
 			fmt.Fprintf(&given, "---\n{apiVersion: v1, kind: Namespace, metadata: {name: %s}}\n", r.namespace(action))
@@ -201,19 +200,16 @@ func (f *fixture) reconcile(ctx context.Context) error {
 
 // introduce gets the tokens that rows speak of, and writes what helm-controller writes.
 func (f *fixture) introduce(ctx context.Context) error {
-	unbound, err := f.token(ctx, "kustomize-controller", nil)
+	request := &authenticationv1.TokenRequest{}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: harness.FluxNamespace, Name: "kustomize-controller"}}
+	if err := f.cluster.Admin().SubResource("token").Create(ctx, account, request); err != nil {
+		return err
+	}
+	helm, err := f.cluster.PodConfig(ctx, client.ObjectKey{Namespace: harness.FluxNamespace, Name: "helm-controller"})
 	if err != nil {
 		return err
 	}
-	pod, err := f.podOf(ctx, "helm-controller")
-	if err != nil {
-		return err
-	}
-	helm, err := f.token(ctx, "helm-controller", pod)
-	if err != nil {
-		return err
-	}
-	f.words = strings.NewReplacer("$UNBOUND", unbound, "$HELM", helm, "$FLUXPOD", f.cluster.Flux().Pod().Name)
+	f.words = strings.NewReplacer("$UNBOUND", request.Status.Token, "$HELM", helm.BearerToken, "$FLUXPOD", f.cluster.Flux().Pod().Name)
 	var objects strings.Builder
 	for _, action := range actions {
 		for _, r := range f.rows {
@@ -224,16 +220,14 @@ func (f *fixture) introduce(ctx context.Context) error {
 			objects.WriteString(text)
 		}
 	}
-	if err := f.admin(ctx, objects.String(), "apply", "--server-side", "--field-manager=helm-controller", "--token="+helm, "-f-"); err != nil {
+	if err := f.admin(ctx, objects.String(), "apply", "--server-side", "--field-manager=helm-controller", "--token="+helm.BearerToken, "-f-"); err != nil {
 		return err
 	}
 	return f.released(ctx, helm)
 }
 
 // released has helm-controller report the releases of the rows.
-func (f *fixture) released(ctx context.Context, token string) error {
-	config := f.cluster.RESTConfig(harness.Admin)
-	config.BearerToken = token
+func (f *fixture) released(ctx context.Context, config *rest.Config) error {
 	controller, err := client.New(config, client.Options{Scheme: harness.Scheme()})
 	if err != nil {
 		return err
@@ -257,33 +251,6 @@ func (f *fixture) released(ctx context.Context, token string) error {
 		}
 	}
 	return nil
-}
-
-// token requests a token of an account of Flux, bound to a Pod if there is one.
-func (f *fixture) token(ctx context.Context, account string, pod *corev1.Pod) (string, error) {
-	request := &authenticationv1.TokenRequest{}
-	if pod != nil {
-		request.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}
-	}
-	subject := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: harness.FluxNamespace, Name: account}}
-	err := f.cluster.Admin().SubResource("token").Create(ctx, subject, request)
-	return request.Status.Token, err
-}
-
-// podOf waits for the Pod of a Deployment of Flux that no program runs as.
-func (f *fixture) podOf(ctx context.Context, deployment string) (*corev1.Pod, error) {
-	for {
-		pods := &corev1.PodList{}
-		if err := f.cluster.Admin().List(ctx, pods, client.InNamespace(harness.FluxNamespace), client.MatchingLabels{"app": deployment}); err != nil {
-			return nil, err
-		}
-		if len(pods.Items) > 0 {
-			return &pods.Items[0], nil
-		}
-		if err := pause(ctx); err != nil {
-			return nil, fmt.Errorf("no Pod of %s: %w", deployment, err)
-		}
-	}
 }
 
 // followed waits until the controller has built what Flux applies for every action.

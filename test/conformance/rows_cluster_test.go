@@ -67,6 +67,7 @@ var life = []row{
 	{id: "drain", way: evicting, want: allow, given: []string{"node"}, objects: []string{"scheduled"},
 		run: kubectl("drain", "$NS-$NAME", "--grace-period=0", "--force", "--timeout=30s")},
 	{id: "pod-delete", way: belowWay, want: record, objects: []string{"deployment"}, run: kubectl("delete", "pod", "$POD", "--wait=false")},
+	{id: "pod-delete-all", way: belowWay + ", scope All", want: deny, all: true, objects: []string{"deployment"}, run: kubectl("delete", "pod", "$POD", "--wait=false")},
 	{id: "pod-label", way: belowWay, want: record, objects: []string{"deployment"}, run: kubectl("label", "pod", "$POD", "team=mine")},
 	{id: "set-scale", way: belowWay, want: record, objects: []string{"deployment"}, run: kubectl("scale", "replicaset", "$RS", "--replicas=2")},
 	{id: "set-patch", way: belowWay, want: record, objects: []string{"deployment"},
