@@ -44,6 +44,16 @@ test: build controlplane lint ## Run everything that CI runs
 	$(GO) test $$($(GO) list ./... | grep -vE '/(pkg/restore|test/.*|test)$$')
 	$(GO) test -p 1 -timeout 30m $(CLUSTER_TESTS)
 
+# The newest Kubernetes is the one that everything else is tested on.
+K8S ?=
+KUBERNETES = $(CURDIR)/bin$(if $(wildcard test/controlplane/kubernetes-$(K8S)),/k8s-$(K8S))
+
+.PHONY: conformance
+conformance: build ## Try every way to change or destroy what Flux manages, print the table; K8S=1.34.4 on that Kubernetes
+	@K8S=$(K8S) test/controlplane/build.sh
+	GITOPS_DRIFT_BIN=$(KUBERNETES) GITOPS_DRIFT_CONFORMANCE=$(KUBERNETES)/conformance.md \
+		$(GO) test -count=1 -v -timeout 30m ./test/conformance
+
 .PHONY: lint
 lint: ## Check format, vet, staticcheck and golangci-lint
 	$(call tool,golangci-lint) run --allow-parallel-runners ./...

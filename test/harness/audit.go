@@ -2,7 +2,6 @@ package harness
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,11 +13,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// auditPolicyYAML logs every write, and nothing of the reads and leases that would bury them.
+// auditPolicyYAML logs every write and every connection to a Pod, and nothing of the reads and leases that would bury them.
 const auditPolicyYAML = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- level: Metadata # some of these are asked for by GET
+  resources: [{group: "", resources: [pods/attach, pods/exec, pods/portforward, pods/proxy]}]
 - level: None
   verbs: [get, list, watch]
 - level: None
@@ -60,19 +61,39 @@ func (c *Cluster) AuditLog() string {
 // AuditEvents returns the audit events so far that match accepts, oldest first. A request's event is there
 // before its answer is.
 func (c *Cluster) AuditEvents(match func(AuditEvent) bool) ([]AuditEvent, error) {
-	log, err := os.ReadFile(c.AuditLog())
+	return c.AuditEventsSince(0, match)
+}
+
+// AuditMark returns the place in the audit log where events go that are written from now on.
+func (c *Cluster) AuditMark() (int64, error) {
+	info, err := os.Stat(c.AuditLog())
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// AuditEventsSince is like [Cluster.AuditEvents] for the events written since the mark.
+func (c *Cluster) AuditEventsSince(mark int64, match func(AuditEvent) bool) (events []AuditEvent, err error) {
+	log, err := os.Open(c.AuditLog())
 	if err != nil {
 		return nil, err
 	}
-	var events []AuditEvent
-	lines := bufio.NewReader(bytes.NewReader(log))
-	for {
+	defer func() { err = errors.Join(err, log.Close()) }()
+	if _, err := log.Seek(max(mark-1, 0), io.SeekStart); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewReader(log)
+	for first := true; ; first = false {
 		line, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
 			return events, nil // what follows the last line end is still being written
 		}
 		if err != nil {
 			return nil, err
+		}
+		if first && mark > 0 {
+			continue // the end of an event that was there at the mark, or was being written
 		}
 		var event AuditEvent
 		if err := json.Unmarshal(line, &event); err != nil {

@@ -289,3 +289,24 @@ func TestControllerManagerComesBack(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 }
+
+func TestAuditEventsSinceAMarkAreTheLaterOnes(t *testing.T) {
+	ctx := t.Context()
+	for n := range 3 {
+		mark, err := shared.AuditMark()
+		if err != nil {
+			t.Fatal(err)
+		}
+		object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("audited-%d", n)}}
+		if err := shared.Admin().Create(ctx, object); err != nil {
+			t.Fatal(err)
+		}
+		events, err := shared.AuditEventsSince(mark, func(e harness.AuditEvent) bool { return strings.HasPrefix(e.ObjectRef.Name, "audited-") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) != 1 || events[0].ObjectRef.Name != object.Name {
+			t.Errorf("events of %s: %+v", object.Name, events)
+		}
+	}
+}
