@@ -181,8 +181,11 @@ func TestDamageByHandLosesNoCall(t *testing.T) {
 		t.Errorf("%+v\n%s", c, why(t))
 	}
 	// Without a bundle every call fails until it is back.
-	l = steady(t)
+	l = start(t)
 	setBundle(t, nil)
+	for range burst {
+		l.edit()
+	}
 	eventually(t, "the bundle", func() bool { return len(bundle(t)) > 0 })
 	if c := l.check(); c.ours > 0 || c.others > 0 {
 		t.Errorf("with the bundle wiped: %+v", c)

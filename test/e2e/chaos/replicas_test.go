@@ -131,7 +131,7 @@ func drainTimeout() time.Duration {
 	if os.Getenv(longer) != "" {
 		return 95 * time.Second
 	}
-	return 10 * time.Second
+	return 5 * time.Second
 }
 
 func (g *guard) signal(sig syscall.Signal) {
