@@ -29,8 +29,9 @@ import (
 )
 
 const (
-	// AuthorityLifetime and CertificateLifetime are the defaults of a Keeper.
-	AuthorityLifetime   = 365 * 24 * time.Hour
+	// AuthorityLifetime is the default of a Keeper's field of that name.
+	AuthorityLifetime = 365 * 24 * time.Hour
+	// CertificateLifetime is the default of a Keeper's field of that name.
 	CertificateLifetime = 7 * 24 * time.Hour
 
 	// propagation is how long a new authority is published before it signs for a replica that can wait: every API

@@ -76,7 +76,7 @@ func (r *repository) name(prefix string) string {
 // one picks from list, which must not be empty.
 func one[T any](random *rand.Rand, list []T) T { return list[random.IntN(len(list))] }
 
-func (r *repository) addTenant() *tenant {
+func (r *repository) addTenant() {
 	t := &tenant{name: r.name("team-")}
 	for range 2 {
 		r.addApp(t)
@@ -85,7 +85,6 @@ func (r *repository) addTenant() *tenant {
 		kind: kinds[0], object: r.name("held-object-"), namespace: t.name, seed: r.random.Uint64(), held: true,
 	})
 	r.tenants = append(r.tenants, t)
-	return t
 }
 
 func (r *repository) addApp(t *tenant) {
