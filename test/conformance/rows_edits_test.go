@@ -92,8 +92,8 @@ var edits = []row{
 	{id: "set-account", way: setting, want: deny, objects: []string{"deployment"}, run: kubectl("set", "serviceaccount", "deployment/$NAME", "other")},
 	{id: "set-selector", way: setting, want: deny, objects: []string{"service"}, run: kubectl("set", "selector", "service/$NAME", "app=other")},
 
-	{id: "restart", way: "rollout restart", want: record, objects: []string{"deployment"}, run: kubectl("rollout", "restart", "deployment/$NAME")},
-	{id: "restart-all", way: "rollout restart, scope All", want: deny, all: true, objects: []string{"deployment"}, run: kubectl("rollout", "restart", "deployment/$NAME")},
+	{id: "restart", way: "rollout restart", want: record, told: true, objects: []string{"deployment"}, run: kubectl("rollout", "restart", "deployment/$NAME")},
+	{id: "restart-all", way: "rollout restart, scope All", want: deny, told: true, all: true, objects: []string{"deployment"}, run: kubectl("rollout", "restart", "deployment/$NAME")},
 	{id: "undo", way: "rollout undo, pause", want: deny, revised: true, objects: []string{"deployment"}, run: kubectl("rollout", "undo", "deployment/$NAME")},
 	{id: "pause", way: "rollout undo, pause", want: deny, objects: []string{"deployment"}, run: kubectl("rollout", "pause", "deployment/$NAME")},
 
