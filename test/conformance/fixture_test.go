@@ -136,18 +136,22 @@ func (f *fixture) deploy(ctx context.Context) error {
 
 // supply publishes an artifact for the sources of the rows that have something applied from their own.
 func (f *fixture) supply(ctx context.Context) error {
+	var supplied []client.ObjectKey
 	for _, action := range actions {
 		for _, r := range f.rows {
-			if !slices.Contains(slices.Concat(r.given, r.objects), "consumer") {
-				continue
+			if slices.Contains(slices.Concat(r.given, r.objects), "consumer") {
+				supplied = append(supplied, client.ObjectKey{Namespace: r.namespace(action), Name: r.id})
 			}
-			key := client.ObjectKey{Namespace: r.namespace(action), Name: r.id}
-			if _, err := f.cluster.Publish(ctx, harness.Publication{Source: key, Dir: f.repo.Dir}); err != nil {
-				return err
-			}
-			if _, err := f.cluster.Reconcile(ctx, key); err != nil {
-				return err
-			}
+		}
+	}
+	for _, key := range supplied {
+		if _, err := f.cluster.Publish(ctx, harness.Publication{Source: key, Dir: f.repo.Dir}); err != nil {
+			return err
+		}
+	}
+	for _, key := range supplied {
+		if _, err := f.cluster.Reconcile(ctx, key); err != nil {
+			return err
 		}
 	}
 	return nil

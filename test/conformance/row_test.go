@@ -54,6 +54,8 @@ type row struct {
 	user harness.User
 	// by is whose requests are judged: a controller that the edit sets in motion, or the bearer of a token. Empty: user.
 	by string
+	// told says that the editor gets a warning whatever the action is: of what Flux will do, though the edit goes through.
+	told bool
 	// answer is the API server's status code for an edit that is admitted; zero: any that means success.
 	answer int
 	// closing says of a row that is out of reach what closes it; closed is somebody to whom RBAC closes it already.

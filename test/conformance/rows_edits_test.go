@@ -92,8 +92,8 @@ var edits = []row{
 	{id: "set-account", way: setting, want: deny, objects: []string{"deployment"}, run: kubectl("set", "serviceaccount", "deployment/$NAME", "other")},
 	{id: "set-selector", way: setting, want: deny, objects: []string{"service"}, run: kubectl("set", "selector", "service/$NAME", "app=other")},
 
-	{id: "restart", way: "rollout restart", want: record, objects: []string{"deployment"}, run: kubectl("rollout", "restart", "deployment/$NAME")},
-	{id: "restart-all", way: "rollout restart, scope All", want: deny, all: true, objects: []string{"deployment"}, run: kubectl("rollout", "restart", "deployment/$NAME")},
+	{id: "restart", way: "rollout restart", want: record, told: true, objects: []string{"deployment"}, run: kubectl("rollout", "restart", "deployment/$NAME")},
+	{id: "restart-all", way: "rollout restart, scope All", want: deny, told: true, all: true, objects: []string{"deployment"}, run: kubectl("rollout", "restart", "deployment/$NAME")},
 	{id: "undo", way: "rollout undo, pause", want: deny, revised: true, objects: []string{"deployment"}, run: kubectl("rollout", "undo", "deployment/$NAME")},
 	{id: "pause", way: "rollout undo, pause", want: deny, objects: []string{"deployment"}, run: kubectl("rollout", "pause", "deployment/$NAME")},
 
@@ -122,17 +122,17 @@ var edits = []row{
 	{id: "unlabel-helm", way: labels, want: deny, objects: []string{"helmrelease"}, helm: []string{"release", "released"},
 		run: kubectl("label", "configmap", "$NAME", "helm.toolkit.fluxcd.io/name-")},
 
-	{id: "reconcile", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("configmap", "kustomize.toolkit.fluxcd.io/reconcile=disabled")},
+	{id: "reconcile", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("kustomize.toolkit.fluxcd.io/reconcile=disabled")},
 	{id: "reconcile-foreign", way: optOuts, want: deny, objects: []string{"configmap"},
-		run: optOut("configmap", "kustomize.toolkit.fluxcd.io/reconcile=disabled", "--field-manager=flux-client-side-apply")},
-	{id: "ssa-ignore", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("configmap", "kustomize.toolkit.fluxcd.io/ssa=Ignore")},
-	{id: "ssa-merge", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("configmap", "kustomize.toolkit.fluxcd.io/ssa=Merge")},
-	{id: "prune", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("configmap", "kustomize.toolkit.fluxcd.io/prune=disabled")},
-	{id: "force", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("configmap", "kustomize.toolkit.fluxcd.io/force=enabled")},
+		run: optOut("kustomize.toolkit.fluxcd.io/reconcile=disabled", "--field-manager=flux-client-side-apply")},
+	{id: "ssa-ignore", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("kustomize.toolkit.fluxcd.io/ssa=Ignore")},
+	{id: "ssa-merge", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("kustomize.toolkit.fluxcd.io/ssa=Merge")},
+	{id: "prune", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("kustomize.toolkit.fluxcd.io/prune=disabled")},
+	{id: "force", way: optOuts, want: deny, objects: []string{"configmap"}, run: optOut("kustomize.toolkit.fluxcd.io/force=enabled")},
 	{id: "opt-out-status", way: optOuts, want: deny, objects: []string{"deployment"},
 		run: patch("merge", "deployment", `{"metadata":{"annotations":{"kustomize.toolkit.fluxcd.io/reconcile":"disabled"}}}`, "--subresource=status")},
 	{id: "drift-detection", way: optOuts, want: deny, objects: []string{"helmrelease"}, helm: []string{"release", "released"},
-		run: optOut("configmap", "helm.toolkit.fluxcd.io/driftDetection=disabled")},
+		run: optOut("helm.toolkit.fluxcd.io/driftDetection=disabled")},
 	{id: "drift-label", way: optOuts, want: deny, objects: []string{"helmrelease"}, helm: []string{"release", "released"},
 		run: kubectl("label", "configmap", "$NAME", "helm.toolkit.fluxcd.io/driftDetection=disabled")},
 
@@ -142,6 +142,6 @@ var edits = []row{
 	{id: "dry-delete", way: "dry-run", want: deny, objects: []string{"configmap"}, run: kubectl("delete", "configmap", "$NAME", "--dry-run=server")},
 }
 
-func optOut(resource, annotation string, more ...string) []command {
-	return kubectl(append([]string{"annotate", resource, "$NAME", annotation}, more...)...)
+func optOut(annotation string, more ...string) []command {
+	return kubectl(append([]string{"annotate", "configmap", "$NAME", annotation}, more...)...)
 }
