@@ -13,6 +13,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -62,15 +63,23 @@ func (c *Cluster) StartWorkload(ctx context.Context, w Workload) (*Instance, err
 		if err == nil {
 			return i, nil
 		}
-		taken := i.process != nil && i.process.portTaken()
+		// A Pod may go while the program starts, when its Deployment rolls.
+		again := i.process != nil && (i.process.portTaken() || c.gone(ctx, i.pod))
 		if i.process != nil {
 			i.process.kill()
 		}
 		i.release()
-		if !taken || attempt == startAttempts {
+		if !again || attempt == startAttempts {
 			return nil, fmt.Errorf("start Deployment %s: %w", w.Deployment, err)
 		}
 	}
+}
+
+// gone reports whether a Pod is no longer there to run as.
+func (c *Cluster) gone(ctx context.Context, pod *corev1.Pod) bool {
+	var now corev1.Pod
+	err := c.admin.Get(ctx, client.ObjectKeyFromObject(pod), &now)
+	return apierrors.IsNotFound(err) || err == nil && (now.UID != pod.UID || !now.DeletionTimestamp.IsZero())
 }
 
 // start runs the program under the identity of a Pod, which it takes.
