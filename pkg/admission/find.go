@@ -136,7 +136,7 @@ func updated(r *Request, facts *Facts) ([]Finding, error) {
 		return nil, err
 	}
 	var found []Finding
-	for _, c := range fields.Diff(content(r, older), content(r, newer), ownership.Shape(before, after)) {
+	for _, c := range fields.DiffNulls(content(r, older), content(r, newer), ownership.Shape(before, after)) {
 		for _, c := range split(c) {
 			if kind, ok := j.judge(c); ok {
 				found = append(found, j.finding(kind, c))

@@ -437,6 +437,23 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 	}
 }
 
+func TestANullIsAFieldOfItsOwn(t *testing.T) {
+	grade := func(t *testing.T, raw *[]byte, value any) {
+		rewrite(t, raw, func(o *unstructured.Unstructured) { set(t, o, value, "spec", "material", "grade") })
+	}
+	in := recorded(t, "custom-resource-added")
+	grade(t, &in.Object.Raw, nil)
+	if v := verdict(t, in, newWorld(t)); v.Decision != Denied || !slices.Equal(v.lines(), []string{"spec.material.grade: – → null"}) {
+		t.Errorf("a null that somebody adds: %s %q", v.Decision, v.lines())
+	}
+	w := newWorld(t)
+	want, _, _ := w.Find(desired.Key{Group: in.Kind.Group, Kind: in.Kind.Kind, Namespace: in.Namespace, Name: in.Name})
+	set(t, want.Unstructured, nil, "spec", "material", "grade")
+	if v := verdict(t, in, w); v.Decision != Allowed {
+		t.Errorf("a null that git wants: %s %q", v.Decision, v.lines())
+	}
+}
+
 func TestSuspendingIsOptingOut(t *testing.T) {
 	for name, test := range map[string]struct {
 		group         string

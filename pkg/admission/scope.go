@@ -5,6 +5,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
@@ -78,6 +79,21 @@ func (j *judge) harmless(c fields.Change) bool {
 	if key == corev1.LastAppliedConfigAnnotation || slices.Contains(requests, key) {
 		return true
 	}
+	if c.After == (fields.Null{}) {
+		return j.wantsNull(c.Path)
+	}
 	want, wanted := j.wanted(c.Path)
 	return wanted && !j.facts.Desired.Encrypted && matches(c.Path, c.After, want, c.Before == nil)
+}
+
+// wantsNull reports whether git says null at path.
+func (j *judge) wantsNull(path fieldpath.Path) bool {
+	last := len(path) - 1
+	if last < 1 || path[last].FieldName == nil {
+		return false
+	}
+	parent, _ := j.wanted(path[:last])
+	siblings, _ := parent.(map[string]any)
+	want, says := siblings[*path[last].FieldName]
+	return says && want == nil
 }

@@ -25,10 +25,24 @@ func Diff(before, after any, shape *Shape) []Change {
 	return d.changes
 }
 
+// Null is a null of its own, as kinds with nullable fields have it: neither absent nor a value.
+type Null struct{}
+
+// MarshalJSON writes null.
+func (Null) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// DiffNulls is Diff, but tells a null from an absent field: one that comes or goes is a change to or from Null.
+func DiffNulls(before, after any, shape *Shape) []Change {
+	d := differ{nulls: true}
+	d.value(nil, before, after, shape, false)
+	return d.changes
+}
+
 // maxDepth bounds the length of a path: who nests maps by the thousand must not make every path as long.
 const maxDepth = 64
 
 type differ struct {
+	nulls   bool
 	changes []Change
 }
 
@@ -66,7 +80,16 @@ func (d *differ) value(path fieldpath.Path, before, after any, shape *Shape, ato
 	for _, name := range sortedKeys(b, a) {
 		element := fieldpath.FieldNameElement(name)
 		sub := shape.below(element)
-		d.value(append(path, element), b[name], a[name], sub, sub.atomicMap(shape, element))
+		x, had := b[name]
+		y, has := a[name]
+		switch {
+		case !d.nulls || x != nil || y != nil || had == has:
+			d.value(append(path, element), x, y, sub, sub.atomicMap(shape, element))
+		case has:
+			d.add(append(path, element), nil, Null{})
+		default:
+			d.add(append(path, element), Null{}, nil)
+		}
 	}
 }
 

@@ -143,6 +143,21 @@ func TestDiffNamesTheSmallestFieldThatDiffers(t *testing.T) {
 	}
 }
 
+func TestDiffNullsTellsNullFromAbsent(t *testing.T) {
+	before, after := parse(t, "{spec: {same: null, gone: null, set: null, a: {b: null}}}"), parse(t, "{spec: {same: null, come: null, set: 1, a: {}}}")
+	var got []string
+	for _, c := range DiffNulls(before, after, nil) {
+		got = append(got, Name(c.Path)+": "+Show(c.Before, 20)+" → "+Show(c.After, 20))
+	}
+	want := []string{"spec.a.b: null → –", "spec.come: – → null", "spec.gone: null → –", "spec.set: – → 1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if changes := Diff(before, after, nil); len(changes) != 1 {
+		t.Errorf("Diff finds %v", changes)
+	}
+}
+
 func TestPathsOfChangesDoNotShareMemory(t *testing.T) {
 	changes := Diff(parse(t, "a: {b: {c: 1, d: 1, e: {f: 1}}}"), parse(t, "a: {b: {c: 2, d: 2, e: {f: 2}}}"), nil)
 	for i, want := range []string{"a.b.c", "a.b.d", "a.b.e.f"} {
