@@ -2,6 +2,7 @@ package admission
 
 import (
 	"fmt"
+	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -71,6 +72,9 @@ func NewRequest(in *admissionv1.AdmissionRequest, kindOf KindOf) (*Request, erro
 		r.Operation == admissionv1.Create && r.New == nil,
 		r.Operation == admissionv1.Update && (r.Old == nil || r.New == nil):
 		return nil, fmt.Errorf("the request is a %s without its object", r.Operation)
+	}
+	if !slices.Contains([]admissionv1.Operation{admissionv1.Create, admissionv1.Update, admissionv1.Delete, admissionv1.Connect}, r.Operation) {
+		return nil, fmt.Errorf("the operation %q is none that Kubernetes has", r.Operation)
 	}
 	// A deletecollection comes as one delete an object, with no name in the request.
 	if r.Object.Name == "" && r.Old != nil {
