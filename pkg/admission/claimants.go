@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -58,12 +59,20 @@ func (f *Facts) claimant(user authenticationv1.UserInfo) string {
 // owner has left behind that is not in this cluster any more, and what Helm made. A HelmRelease that is given another
 // name in git and keeps its release's name writes that release's records and deletes its hooks, which the former
 // HelmRelease still claims, for as long as it is there and after.
-func (f *Facts) heritable() bool {
+//
+// And so may what is deleted among the owners of one namespace: an object moves in git, and the owner that has it in its
+// inventory prunes it just when the other one has put its labels on, or the other one has to delete it, for an immutable
+// field, before its labels are on.
+func (f *Facts) heritable(r *Request) bool {
 	if f.Reach != nil {
 		_, record := f.Reach.(*stored)
 		return record
 	}
-	return f.Status == nil || f.Owner.Kind == ownership.HelmRelease
+	if f.Status == nil || f.Owner.Kind == ownership.HelmRelease {
+		return true
+	}
+	namespace, _, ok := serviceAccount(r.User)
+	return ok && r.Operation == admissionv1.Delete && namespace == f.Owner.Namespace
 }
 
 // heirs looks up the service accounts that owners in the editor's namespace name.

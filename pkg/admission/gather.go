@@ -46,7 +46,7 @@ func gather(r *Request, installation *Installation, lookups Lookups) (*Facts, er
 	if facts.Claimants, err = claimants(r, owner, lookups); err != nil {
 		return nil, err
 	}
-	if facts.heritable() {
+	if facts.heritable(r) {
 		if facts.Heirs, err = heirs(r, lookups); err != nil {
 			return nil, err
 		}

@@ -261,6 +261,7 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 	subject := authenticationv1.UserInfo{Username: "system:serviceaccount:flux-system:apps-reconciler", Groups: []string{"system:serviceaccounts"}}
 	tenant := authenticationv1.UserInfo{Username: "system:serviceaccount:tenant:deployer", Groups: []string{"system:serviceaccounts"}}
 	web := ownership.Owner{Kind: ownership.Kustomization, Namespace: "tenant", Name: "web"}
+	infra := ownership.Owner{Kind: ownership.Kustomization, Namespace: "flux-system", Name: "infra"}
 	wipe := func(o *unstructured.Unstructured) { o.SetManagedFields(nil) }
 	for _, test := range []struct {
 		name    string
@@ -329,6 +330,15 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 			claimed(t, &in.Object.Raw, web)
 			w.owners = map[ownership.Owner]*OwnerStatus{web: {ServiceAccount: "deployer"}}
 		}, Passed, ""},
+		{"Flux prunes what another owner of the namespace has just put its labels on", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo, w.owners = subject, map[ownership.Owner]*OwnerStatus{infra: {ServiceAccount: "apps-reconciler"}}
+		}, Passed, ""},
+		{"an account that no owner of the namespace names deletes", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo, w.owners = subject, map[ownership.Owner]*OwnerStatus{infra: {ServiceAccount: "other"}}
+		}, Denied, ""},
+		{"Flux for one owner changes what another one of the namespace has", "memory", func(in *admissionv1.AdmissionRequest, w *world) {
+			in.UserInfo, w.owners = subject, map[ownership.Owner]*OwnerStatus{infra: {ServiceAccount: "apps-reconciler"}}
+		}, Denied, ""},
 		{"Flux in the name of a release deletes what a Kustomization claims too", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
 			in.UserInfo = tenant
 			release := ownership.Owner{Kind: ownership.HelmRelease, Namespace: "tenant", Name: "web"}

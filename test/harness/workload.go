@@ -64,7 +64,7 @@ func (c *Cluster) StartWorkload(ctx context.Context, w Workload) (*Instance, err
 			return i, nil
 		}
 		// A Pod may go while the program starts, when its Deployment rolls.
-		again := i.process != nil && (i.process.portTaken() || c.gone(ctx, i.pod))
+		again := i.process != nil && i.process.portTaken() || i.pod != nil && c.gone(ctx, i.pod)
 		if i.process != nil {
 			i.process.kill()
 		}
