@@ -74,7 +74,7 @@ fuzz: ## Fuzz the guard, each fuzzer for FUZZTIME; the first run builds everythi
 
 .PHONY: reconciliations
 reconciliations: build controlplane ## Prove over 1,000 rounds of changes in git that no write of Flux or the cluster is refused
-	RECONCILIATIONS_ROUNDS=$${RECONCILIATIONS_ROUNDS:-1000} $(GO) test -count 1 -v -timeout 4h ./test/e2e/reconciliations
+	RECONCILIATIONS_ROUNDS=$${RECONCILIATIONS_ROUNDS:-1000} RECONCILIATIONS_SEED=$${RECONCILIATIONS_SEED:-$$(date +%s)} $(GO) test -count 1 -v -timeout 4h ./test/e2e/reconciliations
 
 .PHONY: generate
 generate: ## Write the generated code and the CRDs again
