@@ -28,18 +28,10 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	cluster, err := harness.Start(context.Background(), harness.Options{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	shared = cluster
-	code := m.Run()
-	if err := cluster.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	return harness.Main(m, func(_ context.Context, started *harness.Cluster) error {
+		shared = started
+		return nil
+	})
 }
 
 // testContext ends before the test binary's own time limit hits.

@@ -32,24 +32,10 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	var err error
-	if cluster, err = harness.Start(ctx, harness.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	code := 1
-	if err := setUp(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	} else {
-		code = m.Run()
-	}
-	if err := cluster.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	return harness.Main(m, func(ctx context.Context, started *harness.Cluster) error {
+		cluster = started
+		return setUp(ctx)
+	})
 }
 
 // setUp installs the guard, and has Flux apply testdata/apps.
