@@ -44,8 +44,8 @@ func (h *Handler) review(w http.ResponseWriter, r *http.Request) ([]byte, int, e
 	if err != nil {
 		return nil, http.StatusBadRequest, fmt.Errorf("read the review: %w", err)
 	}
-	review := &admissionv1.AdmissionReview{}
-	if err := json.Unmarshal(body, review); err != nil {
+	review, err := decodeReview(body)
+	if err != nil {
 		// The error would quote what it cannot read.
 		return nil, http.StatusBadRequest, errors.New("the body is no AdmissionReview")
 	}
