@@ -59,7 +59,7 @@ func (d *differ) whole(path fieldpath.Path, before, after any) {
 
 func (d *differ) value(path fieldpath.Path, before, after any, shape *Shape, atomic bool) {
 	switch {
-	case before == nil && after == nil:
+	case before == nil && after == nil, shared(before, after):
 		return
 	case len(path) >= maxDepth:
 		d.whole(path, before, after)

@@ -78,6 +78,9 @@ func Equal(a, b any) bool {
 		if !ok || len(x) != len(y) {
 			return false
 		}
+		if shared(a, b) {
+			return true
+		}
 		for i := range x {
 			if !Equal(x[i], y[i]) {
 				return false
@@ -95,8 +98,7 @@ func Equal(a, b any) bool {
 }
 
 func equalMaps(a, b map[string]any) bool {
-	// Two states of an object may share what is the same in both.
-	if reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() {
+	if shared(a, b) {
 		return true
 	}
 	for k, v := range a {
@@ -110,6 +112,19 @@ func equalMaps(a, b map[string]any) bool {
 		}
 	}
 	return true
+}
+
+// shared reports whether two values are one map or list: two states of an object may share what is the same in both.
+func shared(a, b any) bool {
+	switch x := a.(type) {
+	case map[string]any:
+		y, ok := b.(map[string]any)
+		return ok && reflect.ValueOf(x).Pointer() == reflect.ValueOf(y).Pointer()
+	case []any:
+		y, ok := b.([]any)
+		return ok && len(x) == len(y) && len(x) > 0 && &x[0] == &y[0]
+	}
+	return false
 }
 
 func equalNumbers(a, b any) bool {

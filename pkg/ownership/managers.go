@@ -13,9 +13,14 @@ import (
 // Shape learns from the fields of all managers which lists are associative.
 func Shape(managers ...[]Manager) *fields.Shape {
 	var sets []*fieldpath.Set
+	// Two states of an object share most sets.
+	seen := map[*fieldpath.Set]bool{}
 	for _, list := range managers {
 		for _, m := range list {
-			sets = append(sets, m.Fields)
+			if !seen[m.Fields] {
+				seen[m.Fields] = true
+				sets = append(sets, m.Fields)
+			}
 		}
 	}
 	return fields.NewShape(sets...)
