@@ -126,13 +126,9 @@ func noted(r *Request, facts *Facts) ([]Finding, error) {
 
 // changed lists what an update changes of what an edit can change.
 func changed(r *Request) ([]fields.Change, error) {
-	before, err := ownership.Managers(r.Old)
+	before, after, err := r.managers()
 	if err != nil {
-		return nil, fmt.Errorf("old object: %w", err)
-	}
-	after, err := ownership.Managers(r.New)
-	if err != nil {
-		return nil, fmt.Errorf("new object: %w", err)
+		return nil, err
 	}
 	return fields.Diff(content(r, r.Old), content(r, r.New), ownership.Shape(before, after)), nil
 }

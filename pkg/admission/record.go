@@ -85,7 +85,7 @@ func strips(r *Request, facts *Facts, path fieldpath.Path) bool {
 	if r.New == nil || r.scale() {
 		return false
 	}
-	managers, err := ownership.Managers(r.New)
+	_, managers, err := r.managers()
 	if err != nil || len(managers) == 0 {
 		return true
 	}
