@@ -105,16 +105,16 @@ func decodeObjects(before, after gjson.Result, depth int) (b, a any, err error) 
 
 // decodeLists pairs items by their position; edits that move items are rare.
 func decodeLists(before, after gjson.Result, depth int) (b, a any, err error) {
-	items, others := before.Array(), after.Array()
-	older, newer := make([]any, len(items)), make([]any, len(others))
-	for i := range max(len(items), len(others)) {
+	texts, others := items(before), items(after)
+	older, newer := make([]any, len(texts)), make([]any, len(others))
+	for i := range max(len(texts), len(others)) {
 		switch {
 		case i >= len(others):
-			older[i], err = decodeValue(items[i].Raw)
-		case i >= len(items):
-			newer[i], err = decodeValue(others[i].Raw)
+			older[i], err = decodeValue(texts[i])
+		case i >= len(texts):
+			newer[i], err = decodeValue(others[i])
 		default:
-			older[i], newer[i], err = decodeBoth(items[i].Raw, others[i].Raw, depth)
+			older[i], newer[i], err = decodeBoth(texts[i], others[i], depth)
 		}
 		if err != nil {
 			return nil, nil, err
@@ -136,6 +136,16 @@ func members(object gjson.Result) (map[string]string, error) {
 		return err == nil
 	})
 	return out, err
+}
+
+// items are the texts of a list's items.
+func items(list gjson.Result) []string {
+	var out []string
+	list.ForEach(func(_, item gjson.Result) bool {
+		out = append(out, item.Raw)
+		return true
+	})
+	return out
 }
 
 // decodeValue decodes one JSON value, nil for an empty text.
