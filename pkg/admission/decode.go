@@ -28,7 +28,8 @@ func decode(before, after []byte) (older, newer *unstructured.Unstructured, err 
 			return nil, nil, errUndecodable
 		}
 	}
-	b, a, err := decodeBoth(string(before), string(after), sharedDepth)
+	// Without the space around them.
+	b, a, err := decodeBoth(gjson.ParseBytes(before).Raw, gjson.ParseBytes(after).Raw, sharedDepth)
 	if err != nil {
 		// A decoder's error may quote what it could not read.
 		return nil, nil, errUndecodable
@@ -75,27 +76,26 @@ func decodeBoth(before, after string, depth int) (b, a any, err error) {
 
 func decodeObjects(before, after gjson.Result, depth int) (b, a any, err error) {
 	older, newer := map[string]any{}, map[string]any{}
-	fields, err := members(before)
-	if err != nil {
+	texts := map[string]string{}
+	if err := members(before, func(name, text string) error {
+		texts[name] = text
+		return nil
+	}); err != nil {
 		return nil, nil, err
 	}
-	others, err := members(after)
-	if err != nil {
-		return nil, nil, err
-	}
-	for name, text := range fields {
-		if other, ok := others[name]; !ok {
-			older[name], err = decodeValue(text)
+	if err := members(after, func(name, text string) (err error) {
+		if other, ok := texts[name]; ok {
+			older[name], newer[name], err = decodeBoth(other, text, depth)
 		} else {
-			older[name], newer[name], err = decodeBoth(text, other, depth)
+			newer[name], err = decodeValue(text)
 		}
-		if err != nil {
-			return nil, nil, err
-		}
+		return err
+	}); err != nil {
+		return nil, nil, err
 	}
-	for name, text := range others {
-		if _, ok := fields[name]; !ok {
-			if newer[name], err = decodeValue(text); err != nil {
+	for name, text := range texts {
+		if _, ok := newer[name]; !ok {
+			if older[name], err = decodeValue(text); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -123,19 +123,25 @@ func decodeLists(before, after gjson.Result, depth int) (b, a any, err error) {
 	return older, newer, nil
 }
 
-// members are the texts of an object's values by their names.
-func members(object gjson.Result) (map[string]string, error) {
-	out := map[string]string{}
+// members calls each with the names of an object's values and their texts.
+func members(object gjson.Result, each func(name, text string) error) error {
 	var err error
 	object.ForEach(func(name, value gjson.Result) bool {
-		decoded := name.Str
-		if strings.Contains(name.Raw, `\`) || !utf8.ValidString(name.Raw) {
+		decoded, ok := unescaped(name.Raw)
+		if !ok {
 			err = json.Unmarshal([]byte(name.Raw), &decoded, jsontext.AllowInvalidUTF8(true))
 		}
-		out[decoded] = value.Raw
+		if err == nil {
+			err = each(decoded, value.Raw)
+		}
 		return err == nil
 	})
-	return out, err
+	return err
+}
+
+// unescaped returns what is between the quotes of a JSON string, and whether that is what it stands for.
+func unescaped(text string) (string, bool) {
+	return text[1 : len(text)-1], !strings.Contains(text, `\`) && utf8.ValidString(text)
 }
 
 // items are the texts of a list's items.
@@ -148,10 +154,15 @@ func items(list gjson.Result) []string {
 	return out
 }
 
-// decodeValue decodes one JSON value, nil for an empty text.
+// decodeValue decodes one JSON value, nil for an empty text. Strings, the most of what an edit changes, need no decoder.
 func decodeValue(text string) (any, error) {
 	if text == "" {
 		return nil, nil
+	}
+	if text[0] == '"' {
+		if s, ok := unescaped(text); ok {
+			return strings.Clone(s), nil
+		}
 	}
 	var out plain
 	err := json.Unmarshal([]byte(text), &out, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))

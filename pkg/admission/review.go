@@ -12,7 +12,8 @@ import (
 // for NewRequest to say.
 func decodeReview(body []byte) (*admissionv1.AdmissionReview, error) {
 	var texts [2][]byte
-	rest, from := make([]byte, 0, small), 0
+	var rest []byte
+	from := 0
 	// This is the order in which the API server writes them.
 	for i, path := range []string{"request.object", "request.oldObject"} {
 		found := gjson.GetBytes(body, path)

@@ -1,10 +1,10 @@
 package admission
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -14,6 +14,9 @@ import (
 // maxReview bounds the size of a review. The API server takes objects of up to 3 MiB, writes some characters (<, >
 // and &) as six, and sends the old object with the new one.
 const maxReview = 40 << 20
+
+// usualReview is the size, in bytes, that nearly all reviews stay below.
+const usualReview = 4 << 20
 
 // ServeHTTP carries reviews between the API server and Handle. controller-runtime's own takes no more than 7 MiB, which
 // an edit of a large object reaches. A call that is no review is an error of the call, which the API server's
@@ -37,14 +40,17 @@ func (h *Handler) review(w http.ResponseWriter, r *http.Request) ([]byte, int, e
 	if r.Method != http.MethodPost {
 		return nil, http.StatusMethodNotAllowed, errors.New("reviews come by POST")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReview))
+	var read bytes.Buffer
+	// The API server says how much it sends; others may say what they like.
+	read.Grow(int(min(max(r.ContentLength, 0), usualReview)) + bytes.MinRead)
+	_, err := read.ReadFrom(http.MaxBytesReader(w, r.Body, maxReview))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the review is larger than %d bytes", tooLarge.Limit)
 	}
 	if err != nil {
 		return nil, http.StatusBadRequest, fmt.Errorf("read the review: %w", err)
 	}
-	review, err := decodeReview(body)
+	review, err := decodeReview(read.Bytes())
 	if err != nil {
 		// The error would quote what it cannot read.
 		return nil, http.StatusBadRequest, errors.New("the body is no AdmissionReview")
