@@ -139,7 +139,7 @@ func members(object gjson.Result, each func(name, text string) error) error {
 	return err
 }
 
-// unescaped returns what is between the quotes of a JSON string, and whether that is what it stands for.
+// unescaped returns what is between the quotes of a JSON string, and whether it stands for that.
 func unescaped(text string) (string, bool) {
 	return text[1 : len(text)-1], !strings.Contains(text, `\`) && utf8.ValidString(text)
 }
@@ -154,7 +154,8 @@ func items(list gjson.Result) []string {
 	return out
 }
 
-// decodeValue decodes one JSON value, nil for an empty text. Strings, the most of what an edit changes, need no decoder.
+// decodeValue decodes one JSON value, nil for an empty text. Strings, the most of what an edit changes, seldom need a
+// decoder.
 func decodeValue(text string) (any, error) {
 	if text == "" {
 		return nil, nil
