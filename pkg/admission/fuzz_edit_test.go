@@ -33,7 +33,7 @@ func FuzzEdit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, choices []byte) {
 		d := &dice{choices}
 		in := pick(d, requests...).DeepCopy()
-		w := randomWorld(d, states[0])
+		w := randomWorld(t, d, states[0])
 		randomRequest(d, in)
 		edits := d.below(4)
 		for range edits {
@@ -64,7 +64,8 @@ func (d *dice) coin() bool { return d.below(2) == 1 }
 func pick[T any](d *dice, from ...T) T { return from[d.below(len(from))] }
 
 // randomWorld is what there may be around a request.
-func randomWorld(d *dice, state *desired.State) *world {
+func randomWorld(t *testing.T, d *dice, state desired.Kept) *world {
+	t.Helper()
 	w := &world{
 		owner: &OwnerStatus{
 			Revision: state.Revision, Settled: !d.coin(), Inventoried: !d.coin(), Suspended: d.coin(),
@@ -101,9 +102,9 @@ func randomWorld(d *dice, state *desired.State) *world {
 	}
 	wanted := &desired.State{Owner: state.Owner, Revision: state.Revision}
 	changes := d.below(3)
-	for _, object := range state.Objects {
+	for _, packed := range state.Packed {
+		object := packed.Object()
 		if changes > 0 {
-			object.Unstructured = object.DeepCopy()
 			object.Encrypted = d.below(8) == 7
 			for range changes {
 				change(d, object.Object)
@@ -115,7 +116,9 @@ func randomWorld(d *dice, state *desired.State) *world {
 		}
 		wanted.Objects = append(wanted.Objects, object)
 	}
-	w.Set(wanted)
+	if err := w.Set(wanted); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 

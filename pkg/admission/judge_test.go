@@ -101,8 +101,31 @@ func newWorld(t testing.TB) *world {
 		owner:    &OwnerStatus{Revision: in.Revision, Settled: true, Inventoried: true},
 		policies: []v1alpha1.EditPolicy{{ObjectMeta: metav1.ObjectMeta{Name: "enforce"}, Spec: v1alpha1.EditPolicySpec{Action: v1alpha1.Deny}}},
 	}
-	w.Set(state)
+	if err := w.Set(state); err != nil {
+		t.Fatal(err)
+	}
 	return w
+}
+
+var payments = desired.Key{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "payments-api"}
+
+func objectOf(in *admissionv1.AdmissionRequest) desired.Key {
+	return desired.Key{Group: in.Kind.Group, Kind: in.Kind.Kind, Namespace: in.Namespace, Name: in.Name}
+}
+
+// declare changes what git declares of an object.
+func (w *world) declare(t *testing.T, key desired.Key, change func(*unstructured.Unstructured)) {
+	t.Helper()
+	want, state, ok := w.Find(key)
+	if !ok {
+		t.Fatalf("the state does not hold %v", key)
+	}
+	change(want.Unstructured)
+	next := *state
+	next.Objects = []desired.Object{want}
+	if err := w.Set(&next); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // withoutState forgets the desired state, as if it could not be built.
@@ -421,12 +444,14 @@ func TestVerdictsThatDependOnTheWorld(t *testing.T) {
 			w.owner.Ignore = []jsondiff.IgnoreRule{{Paths: []string{"/spec/template"}, Selector: &jsondiff.Selector{Kind: "StatefulSet"}}}
 		}, Denied, ""},
 		{"an addition where git asks for no takeover", "env-added", func(_ *admissionv1.AdmissionRequest, w *world) {
-			want, _, _ := w.Find(desired.Key{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "payments-api"})
-			want.SetAnnotations(map[string]string{ownership.SSA: ownership.Merge})
+			w.declare(t, payments, func(o *unstructured.Unstructured) {
+				o.SetAnnotations(map[string]string{ownership.SSA: ownership.Merge})
+			})
 		}, Allowed, ""},
 		{"git holds Flux off", "memory", func(_ *admissionv1.AdmissionRequest, w *world) {
-			want, _, _ := w.Find(desired.Key{Group: "apps", Kind: "Deployment", Namespace: "payments", Name: "payments-api"})
-			want.SetAnnotations(map[string]string{ownership.SSA: ownership.IfNotPresent})
+			w.declare(t, payments, func(o *unstructured.Unstructured) {
+				o.SetAnnotations(map[string]string{ownership.SSA: ownership.IfNotPresent})
+			})
 		}, Passed, ""},
 		{"a delete of what Helm released", "deleted", func(in *admissionv1.AdmissionRequest, w *world) {
 			w.withoutState()
@@ -457,8 +482,7 @@ func TestANullIsAFieldOfItsOwn(t *testing.T) {
 		t.Errorf("a null that somebody adds: %s %q", v.Decision, v.lines())
 	}
 	w := newWorld(t)
-	want, _, _ := w.Find(desired.Key{Group: in.Kind.Group, Kind: in.Kind.Kind, Namespace: in.Namespace, Name: in.Name})
-	set(t, want.Unstructured, nil, "spec", "material", "grade")
+	w.declare(t, objectOf(in), func(o *unstructured.Unstructured) { set(t, o, nil, "spec", "material", "grade") })
 	if v := verdict(t, in, w); v.Decision != Allowed {
 		t.Errorf("a null that git wants: %s %q", v.Decision, v.lines())
 	}

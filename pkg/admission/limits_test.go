@@ -14,7 +14,6 @@ import (
 
 	"github.com/fluxcd/pkg/ssa/jsondiff"
 
-	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
@@ -80,12 +79,7 @@ func TestTheLargestObjectsAreJudgedInTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in := recorded(t, "custom-resource")
 			w := newWorld(t)
-			want, state, ok := w.Desired(desired.Key{Group: in.Kind.Group, Kind: in.Kind.Kind, Namespace: in.Namespace, Name: in.Name})
-			if !ok {
-				t.Fatal("the state does not hold the object")
-			}
-			want.Object["spec"] = map[string]any{"teeth": test.before}
-			w.Set(state)
+			w.declare(t, objectOf(in), func(o *unstructured.Unstructured) { o.Object["spec"] = map[string]any{"teeth": test.before} })
 			managers := []metav1.ManagedFieldsEntry{{Manager: ownership.KustomizeManager, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1(test.fields)}}
 			for i := range test.managers {
 				managers = append(managers, metav1.ManagedFieldsEntry{

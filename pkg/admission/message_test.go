@@ -15,7 +15,8 @@ import (
 
 func TestMessages(t *testing.T) {
 	w := newWorld(t)
-	at := desired.ShortRevision(w.State(apps).Revision)
+	state, _ := w.State(apps)
+	at := desired.ShortRevision(state.Revision)
 	for name, want := range map[string]string{
 		"memory": `Deployment payments/payments-api is managed by Flux Kustomization flux-system/apps at ` + at + `
   declared in payments-api/deployment.yaml
@@ -36,7 +37,7 @@ This would keep Flux from looking after the object as git says. Change the file 
 			t.Errorf("%s\n got %s\nwant %s", name, got, want)
 		}
 	}
-	if at == w.State(apps).Revision {
+	if at == state.Revision {
 		t.Errorf("%s is not short", at)
 	}
 }

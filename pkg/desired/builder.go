@@ -147,7 +147,6 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	state.Digest = digest.FromBytes(manifests).String()
 	files := byKey(origins)
 	state.Objects = make([]Object, 0, len(rendered))
-	shared := newPool()
 	for _, object := range rendered {
 		file := files[KeyOf(object)]
 		ssautil.RemoveCABundleFromCRD(object)
@@ -158,7 +157,6 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 		if secret {
 			state.Digest = ""
 		}
-		object.Object, _ = shared.share(object.Object).(map[string]any)
 		state.Objects = append(state.Objects, Object{Unstructured: object, File: file, Encrypted: secret})
 	}
 	return nil

@@ -42,7 +42,8 @@ type State struct {
 	// Digest is that of the build before labels and normalisation, as kustomize-controller writes it into the owner's
 	// status.history: where both are equal, this is what Flux applied, variables and all. It is empty where SOPS
 	// encrypted something, because Flux builds that with the key.
-	Digest  string
+	Digest string
+	// Objects is nil in a State of a Store.
 	Objects []Object
 	// Hidden are the values of Secrets that were substituted into objects of any kind. Nil hides nothing.
 	Hidden *redact.Values

@@ -27,11 +27,18 @@ func ownerOf(s *Store, name string) string {
 	return state.Owner.Name
 }
 
+func set(t *testing.T, s *Store, state *State) {
+	t.Helper()
+	if err := s.Set(state); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAnObjectOfSeveralOwnersIsFoundForAsLongAsOneNamesIt(t *testing.T) {
 	var s Store
 	a, b := stateOf("a", "shared", "own"), stateOf("b", "shared")
-	s.Set(a)
-	s.Set(b)
+	set(t, &s, a)
+	set(t, &s, b)
 	if got := ownerOf(&s, "shared"); got != "b" {
 		t.Errorf("it belongs to %q, want the owner that was built last", got)
 	}
@@ -39,7 +46,7 @@ func TestAnObjectOfSeveralOwnersIsFoundForAsLongAsOneNamesIt(t *testing.T) {
 	if got := ownerOf(&s, "shared"); got != "a" {
 		t.Errorf("it belongs to %q after b is gone", got)
 	}
-	s.Set(stateOf("a", "own"))
+	set(t, &s, stateOf("a", "own"))
 	if shared, own := ownerOf(&s, "shared"), ownerOf(&s, "own"); shared != "" || own != "a" {
 		t.Errorf("they belong to %q and %q after git dropped one", shared, own)
 	}
@@ -64,7 +71,7 @@ func TestEveryChangeIsAnnounced(t *testing.T) {
 		return closed == 2
 	}
 	a := stateOf("a", "x")
-	if !announced(func() { s.Set(a) }) || !announced(func() { s.Set(stateOf("a", "y")) }) || !announced(func() { s.Delete(a.Owner) }) {
+	if !announced(func() { set(t, &s, a) }) || !announced(func() { set(t, &s, stateOf("a", "y")) }) || !announced(func() { s.Delete(a.Owner) }) {
 		t.Error("a change is not announced to everybody")
 	}
 	if announced(func() { s.Delete(a.Owner) }) {

@@ -148,7 +148,9 @@ func (f *Follower) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 		f.forget(req.NamespacedName, owner)
 		return f.retry(ctx, err)
 	}
-	f.Store.Set(state)
+	if err := f.Store.Set(state); err != nil {
+		return reconcile.Result{}, err
+	}
 	f.remember(req.NamespacedName, now)
 	log.FromContext(ctx).Info("built desired state", "revision", state.Revision, "objects", len(state.Objects))
 	return reconcile.Result{}, nil

@@ -104,7 +104,7 @@ func TestFollower(t *testing.T) {
 			c := &cluster{ks: applied1()}
 			f := &Follower{Client: c, Builder: c, Store: &desired.Store{}}
 			req := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}}
-			if _, err := f.Reconcile(t.Context(), req); err != nil || f.Store.State(owner) == nil {
+			if _, err := f.Reconcile(t.Context(), req); err != nil || len(f.Store.States()) != 1 {
 				t.Fatalf("nothing was built: %v", err)
 			}
 			c.builds = 0
@@ -120,7 +120,7 @@ func TestFollower(t *testing.T) {
 				t.Errorf("%d builds, want %d", c.builds, test.builds)
 			}
 			revision := ""
-			if state := f.Store.State(owner); state != nil {
+			if state, ok := f.Store.State(owner); ok {
 				revision = state.Revision
 			}
 			if revision != test.revision {

@@ -125,7 +125,7 @@ func build(ctx context.Context, c client.Client, builder *desired.Builder, key c
 	if ks.Status.LastAppliedRevision == "" || latest == nil {
 		return nil
 	}
-	if old := store.State(owner); old != nil && old.Revision == ks.Status.LastAppliedRevision && old.Generation == ks.Generation &&
+	if old, ok := store.State(owner); ok && old.Revision == ks.Status.LastAppliedRevision && old.Generation == ks.Generation &&
 		old.Digest == latest.Digest {
 		return nil
 	}
@@ -133,8 +133,7 @@ func build(ctx context.Context, c client.Client, builder *desired.Builder, key c
 	if err != nil {
 		return err
 	}
-	store.Set(state)
-	return nil
+	return store.Set(state)
 }
 
 // log keeps the lines of the loop.
@@ -248,8 +247,8 @@ func (a *app) reconcile() {
 	}
 	owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: a.key.Namespace, Name: a.key.Name}
 	a.eventually("the state of "+owner.String()+" to be built", func() bool {
-		state := store.State(owner)
-		return state != nil && state.Revision == ks.Status.LastAppliedRevision && state.Generation == ks.Generation
+		state, ok := store.State(owner)
+		return ok && state.Revision == ks.Status.LastAppliedRevision && state.Generation == ks.Generation
 	})
 }
 

@@ -64,12 +64,9 @@ func (e *events) Replace(list []any, _ string) error {
 		}
 	}
 	for _, state := range e.desired.States() {
-		for _, want := range state.Objects {
-			if want.GroupVersionKind() != e.kind {
-				continue
-			}
-			if key := desired.KeyOf(want.Unstructured); !has(there, key) {
-				e.differs(key)
+		for _, want := range state.Packed {
+			if want.Kind() == e.kind && !has(there, want.Key) {
+				e.differs(want.Key)
 			}
 		}
 	}

@@ -35,13 +35,16 @@ func managed(u *unstructured.Unstructured) *unstructured.Unstructured {
 }
 
 // recorder is an events whose verdicts are written down.
-func recorder(objects ...*unstructured.Unstructured) (*events, *[]string) {
+func recorder(t *testing.T, objects ...*unstructured.Unstructured) (*events, *[]string) {
+	t.Helper()
 	store := &desired.Store{}
 	state := &desired.State{Owner: ownership.Owner{Kind: ownership.Kustomization, Namespace: "flux-system", Name: "shop"}}
 	for _, object := range objects {
 		state.Objects = append(state.Objects, desired.Object{Unstructured: object})
 	}
-	store.Set(state)
+	if err := store.Set(state); err != nil {
+		t.Fatal(err)
+	}
 	said := &[]string{}
 	return &events{
 		kind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, desired: store, takeover: ownership.Takeover(nil), log: logr.Discard(),
@@ -72,7 +75,7 @@ func TestEvents(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			old := configMap("old", "1")
 			old.SetAPIVersion("v1beta1")
-			e, said := recorder(configMap("app", "1"), configMap("gone", "1"), old)
+			e, said := recorder(t, configMap("app", "1"), configMap("gone", "1"), old)
 			if test.name == "a list finds what is missing" || test.name == "an empty list finds everything missing" {
 				defer func() {
 					if !e.synced.Load() {
@@ -92,7 +95,7 @@ func TestEvents(t *testing.T) {
 }
 
 func TestAnObjectProvenEqualIsNotHandedOver(t *testing.T) {
-	e, said := recorder(configMap("app", "1"))
+	e, said := recorder(t, configMap("app", "1"))
 	e.equal = func(_ desired.Object, _ *desired.State, live *unstructured.Unstructured) bool {
 		value, _, err := unstructured.NestedString(live.Object, "data", "key")
 		return err == nil && value == "1.0"

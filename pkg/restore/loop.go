@@ -22,7 +22,6 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
-	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
@@ -68,7 +67,7 @@ type Loop struct {
 	queue    priorityqueue.PriorityQueue[desired.Key]
 	policy   chan struct{}
 	// known are the states that have been taken notice of.
-	known map[ownership.Owner]*desired.State
+	known map[ownership.Owner]desired.Kept
 }
 
 // New returns a Loop that does nothing before Start. An error says which option cannot be used.
@@ -98,7 +97,7 @@ func New(options Options) (*Loop, error) {
 		metrics:  metrics,
 		tracks:   newTracks(),
 		policy:   make(chan struct{}, 1),
-		known:    map[ownership.Owner]*desired.State{},
+		known:    map[ownership.Owner]desired.Kept{},
 	}
 	l.watches = &watches{
 		dynamic: kinds, mapper: options.Mapper, open: l.open, running: map[schema.GroupVersionKind]running{},
@@ -187,8 +186,8 @@ func (l *Loop) ownerChanged(obj any) {
 		return
 	}
 	owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
-	state := l.options.Desired.State(owner)
-	if state == nil || ownerStop(ks, state) != "" {
+	state, ok := l.options.Desired.State(owner)
+	if !ok || ownerStop(ks, state.State) != "" {
 		return
 	}
 	l.release(func(held ownership.Owner, reason Reason) bool { return held == owner && reason != ByPolicy })
@@ -199,15 +198,15 @@ func (l *Loop) ownerChanged(obj any) {
 func (l *Loop) follow(ctx context.Context) {
 	states := l.options.Desired.States()
 	kinds := map[schema.GroupVersionKind]struct{}{}
-	present := make(map[ownership.Owner]*desired.State, len(states))
+	present := make(map[ownership.Owner]desired.Kept, len(states))
 	for _, state := range states {
 		if state.Owner.Kind != ownership.Kustomization {
 			continue
 		}
 		present[state.Owner] = state
-		for _, want := range state.Objects {
-			kind := want.GroupVersionKind()
-			if _, ok := kinds[kind]; !ok && l.options.Allowed(state.Owner, desired.KeyOf(want.Unstructured)) {
+		for _, want := range state.Packed {
+			kind := want.Kind()
+			if _, ok := kinds[kind]; !ok && l.options.Allowed(state.Owner, want.Key) {
 				kinds[kind] = struct{}{}
 			}
 		}
@@ -215,39 +214,32 @@ func (l *Loop) follow(ctx context.Context) {
 	l.watches.follow(ctx, kinds)
 	lost := false
 	for owner, old := range l.known {
-		lost = lost || present[owner] != old
+		lost = lost || present[owner].State != old.State
 	}
 	for owner, state := range present {
-		if old := l.known[owner]; old != state {
+		if old := l.known[owner]; old.State != state.State {
 			l.check(old, state)
 		}
 	}
 	l.known = present
 	if lost {
 		l.tracks.retain(func(key desired.Key) bool {
-			_, _, ok := l.options.Desired.Find(key)
-			return ok
+			return l.options.Desired.Has(key)
 		})
 	}
 }
 
 // check has those objects of a new state looked at that are not as in the old one, and those that waited for it. What
 // is not listed yet will be compared when it is.
-func (l *Loop) check(old, state *desired.State) {
-	before := map[desired.Key]*unstructured.Unstructured{}
-	if old != nil {
-		for _, want := range old.Objects {
-			before[desired.KeyOf(want.Unstructured)] = want.Unstructured
-		}
+func (l *Loop) check(old, state desired.Kept) {
+	before := make(map[desired.Key]desired.Packed, len(old.Packed))
+	for _, want := range old.Packed {
+		before[want.Key] = want
 	}
 	var keys []desired.Key
-	for _, want := range state.Objects {
-		key := desired.KeyOf(want.Unstructured)
-		if was := before[key]; was != nil && fields.Equal(was.Object, want.Object) {
-			continue
-		}
-		if l.watches.synced(want.GroupVersionKind()) {
-			keys = append(keys, key)
+	for _, want := range state.Packed {
+		if !want.Same(before[want.Key]) && l.watches.synced(want.Kind()) {
+			keys = append(keys, want.Key)
 		}
 	}
 	l.suspect(unchecked, keys...)

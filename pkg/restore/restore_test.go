@@ -462,8 +462,8 @@ func TestTheBuildHereIsTheOneThatFluxApplied(t *testing.T) {
 	if err := cluster.Admin().Get(a.ctx, a.key, ks); err != nil {
 		t.Fatal(err)
 	}
-	state := store.State(ownership.Owner{Kind: ownership.Kustomization, Namespace: a.key.Namespace, Name: a.key.Name})
-	if latest := ks.Status.History.Latest(); latest == nil || latest.Digest != state.Digest {
+	state, ok := store.State(ownership.Owner{Kind: ownership.Kustomization, Namespace: a.key.Namespace, Name: a.key.Name})
+	if latest := ks.Status.History.Latest(); !ok || latest == nil || latest.Digest != state.Digest {
 		t.Errorf("built %s, Flux applied %+v", state.Digest, latest)
 	}
 	a.kubectl("-n", a.name, "scale", "deployment/x-api", "--replicas=1")
