@@ -9,6 +9,7 @@ import (
 
 	securejoin "github.com/cyphar/filepath-securejoin"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/kustomize"
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/fluxcd/pkg/ssa/normalize"
@@ -59,7 +60,7 @@ func (e *RevisionError) Error() string {
 // in ks.Status.LastAppliedRevision (else a *RevisionError), built with the present spec and variables. Everything
 // that it writes to disk is gone when it returns (see Sharing). Remote bases are refused, as is whatever
 // kustomize-controller refuses.
-func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (state *State, err error) {
+func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (*State, error) {
 	if ks.Spec.KubeConfig != nil {
 		return nil, ErrElsewhere
 	}
@@ -70,6 +71,23 @@ func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (sta
 	if artifact.Revision != ks.Status.LastAppliedRevision {
 		return nil, &RevisionError{Applied: ks.Status.LastAppliedRevision, Available: artifact.Revision}
 	}
+	return b.build(ctx, ks, artifact)
+}
+
+// BuildOffered returns the state that Flux would apply for ks if it could: that of the artifact which the source offers
+// now, whatever Flux applied last. Else it is Build.
+func (b *Builder) BuildOffered(ctx context.Context, ks *kustomizev1.Kustomization) (*State, error) {
+	if ks.Spec.KubeConfig != nil {
+		return nil, ErrElsewhere
+	}
+	artifact, err := b.artifact(ctx, ks)
+	if err != nil {
+		return nil, err
+	}
+	return b.build(ctx, ks, artifact)
+}
+
+func (b *Builder) build(ctx context.Context, ks *kustomizev1.Kustomization, artifact *meta.Artifact) (state *State, err error) {
 	root, release, err := b.checkout(ctx, artifact, sourceName(ks))
 	if err != nil {
 		return nil, err

@@ -68,6 +68,8 @@ func (f *Finding) outlived(edit *v1alpha1.EditRecordSpec, owner *OwnerResult) bo
 func (f *Finding) by(edit *v1alpha1.EditRecordSpec) bool {
 	deletion := edit.Operation == "DELETE" && edit.Subresource == ""
 	switch {
+	case f.Kind == Orphaned:
+		return false // nobody edited it
 	case deletion || f.Kind == Missing:
 		return deletion && f.Kind == Missing
 	case f.Manager != "" && edit.Manager != "" && f.Manager != edit.Manager:

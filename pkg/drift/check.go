@@ -107,7 +107,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 			found[i].Manager, found[i].Subresource, found[i].Time = "", "", time.Time{}
 		}
 	}
-	return hold(found, holder), nil
+	return withOptOuts(hold(found, holder), want.Unstructured, live, managers), nil
 }
 
 // written are the finalizers and annotations that Kubernetes' own controllers put on objects.
@@ -289,10 +289,13 @@ func untouched(live any, path fieldpath.Path, value any) []fieldpath.Path {
 // shape learns from the managers before and after.
 func (o prediction) shape() *fields.Shape { return ownership.Shape(o.managers, o.applied) }
 
+// suspended is the holder of all objects of a suspended owner.
+const suspended = "the Kustomization is suspended"
+
 // holder says what holds Flux off an object, empty if nothing does.
 func holder(want, live *unstructured.Unstructured, policy Policy) string {
 	if policy.Suspended {
-		return "the Kustomization is suspended"
+		return suspended
 	}
 	if optOut, ok := ownership.OptOut(want); ok {
 		return "git says " + optOut

@@ -24,6 +24,11 @@ const (
 	Added   Kind = "Added"
 	// Missing is an object that Flux applied and that is not in the cluster.
 	Missing Kind = "Missing"
+	// Orphaned is an object that Flux applied and then left behind: it carries the labels and the manager of a
+	// Kustomization, but is in no inventory.
+	Orphaned Kind = "Orphaned"
+	// OptedOut is a label or an annotation that makes Flux leave the object alone, whether anything else differs or not.
+	OptedOut Kind = "OptedOut"
 )
 
 // Verdict says what Flux will do about a finding.
@@ -65,7 +70,7 @@ type Finding struct {
 	// Revision is the revision of the owner's source that Desired comes from.
 	Revision string
 	Kind     Kind
-	// Path is nil for a missing object.
+	// Path is nil for a missing or an orphaned object.
 	Path fieldpath.Path
 	// Desired and Live are JSON values; nil means absent. Values of Secrets are masked.
 	Desired, Live any
@@ -81,6 +86,11 @@ type Finding struct {
 	Holder string
 	// File is the file in git that declares the object; empty where it is not known.
 	File string
+}
+
+// Drift reports whether the cluster differs from git by it. Where git itself holds Flux off an object, it does not.
+func (f Finding) Drift() bool {
+	return f.Kind != OptedOut || f.Desired == nil || f.Live != nil && !fields.Equal(f.Desired, f.Live)
 }
 
 // newFinding is the finding for one change from the live state to what Flux would make of it.

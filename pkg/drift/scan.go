@@ -14,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
@@ -23,6 +25,10 @@ import (
 // Result is what a scan of one cluster found out, owner by owner in the order of their names.
 type Result struct {
 	Owners []OwnerResult
+	// Elsewhere are the owners of other clusters that apply objects to this one.
+	Elsewhere []Elsewhere
+	// Unlisted are the kinds among whose objects orphans could not be looked for.
+	Unlisted []KindError
 }
 
 // OwnerResult is what a scan found out about one owner.
@@ -30,12 +36,17 @@ type OwnerResult struct {
 	Owner ownership.Owner
 	// Revision is what Flux last applied, empty if nothing yet.
 	Revision string
+	// Compared is what the cluster was compared with, where that is not Revision: what git offers while Flux fails to
+	// apply it, or is suspended.
+	Compared string
 	// Reconciled is when Flux's Ready condition last changed or the last reconciliation ended, zero if never.
 	Reconciled time.Time
 	// Interval is the time between two reconciliations; within it Flux reverts what it will revert.
 	Interval time.Duration
 	// Suspended owners are not reconciled.
 	Suspended bool
+	// Gone owners are not in the cluster any more; only what they left behind is found of them.
+	Gone bool
 	// Failure is Flux's own message where its last reconciliation failed, values of Secrets masked; what was found holds
 	// for Revision.
 	Failure string
@@ -63,6 +74,10 @@ type Selection struct {
 	Owner ownership.Owner
 	// Object, if not nil, selects the objects for which it returns true.
 	Object func(Object) bool
+	// Namespace and Kinds, where they are not empty, say what Object can select at most, so that orphans need not be
+	// looked for in all the cluster.
+	Namespace string
+	Kinds     []schema.GroupKind
 }
 
 // ErrNoFlux is returned where the cluster does not serve Flux's Kustomization API.
@@ -76,6 +91,10 @@ type Scanner struct {
 	OverrideManagers []string
 	// Concurrency is how many objects are checked at a time; at least 1.
 	Concurrency int
+	// Discovery tells the kinds among which orphans are looked for; nil looks for none. Lister lists their objects' metadata;
+	// what the API server warns of a kind says nothing about drift, so it should drop warnings.
+	Discovery discovery.ServerResourcesInterface
+	Lister    client.Reader
 }
 
 // Scan compares everything selected with the cluster. What went wrong with one owner or object is in the result and
@@ -89,10 +108,16 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	defer func() { err = errors.Join(err, done()) }()
 	result = &Result{}
 	live := &liveObjects{client: s.Client}
+	known := known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}}
 	for i := range list {
 		ks := &list[i]
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
-		result.Owners = append(result.Owners, s.owner(ctx, builder, ks, owner, live, selection))
+		result.Owners = append(result.Owners, s.owner(ctx, builder, ks, owner, live, selection, known))
+	}
+	if s.Discovery != nil {
+		if err := s.orphans(ctx, result, known, selection); err != nil {
+			return nil, err
+		}
 	}
 	sort.Slice(result.Owners, func(i, j int) bool {
 		return result.Owners[i].Owner.String() < result.Owners[j].Owner.String()
@@ -128,7 +153,7 @@ func (s *Scanner) kustomizations(ctx context.Context, selection Selection) ([]ku
 	return list.Items, nil
 }
 
-func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection) OwnerResult {
+func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection, known known) OwnerResult {
 	out := OwnerResult{
 		Owner:     owner,
 		Revision:  ks.Status.LastAppliedRevision,
@@ -141,10 +166,30 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 			out.Failure = failure(ctx, builder, ks, ready)
 		}
 	}
+	inventory, err := inventoryOf(ks)
+	if err != nil {
+		out.Err = err
+		return out
+	}
+	for key := range inventory {
+		known.objects[key] = true
+	}
 	state, err := builder.Build(ctx, ks)
+	if mismatch := (*desired.RevisionError)(nil); errors.As(err, &mismatch) && (out.Failure != "" || out.Suspended) {
+		if offered, offeredErr := builder.BuildOffered(ctx, ks); offeredErr == nil {
+			state, err, out.Compared = offered, nil, offered.Revision
+		}
+	}
 	if err != nil {
 		out.Err = advise(err, out)
+		if !errors.Is(err, desired.ErrElsewhere) { // its inventory is of that cluster
+			out.Findings, out.Unproven = s.held(ctx, out, inventory, live, selection.Object)
+		}
 		return out
+	}
+	known.built[owner] = true
+	for _, object := range state.Objects {
+		known.objects[desired.KeyOf(object.Unstructured)] = true
 	}
 	policy := PolicyOf(ks, s.OverrideManagers)
 	checker := NewChecker(s.Client)

@@ -9,9 +9,10 @@ import (
 // Counts sums a scan up.
 type Counts struct {
 	Owners, Checked int
-	// Findings is Fields and Missing together; Objects are those with findings in fields.
-	Findings, Fields, Missing, Objects int
-	Persisting, Held                   int
+	// Findings is Fields, Missing and Orphaned together; Objects are those with findings in fields. What git itself holds
+	// Flux off is no finding: it is in Excepted alone.
+	Findings, Fields, Missing, Orphaned, Objects int
+	Persisting, Held, Excepted                   int
 	// Failed is FailedObjects and FailedOwners together: what could not be checked, alone or with its whole owner. The
 	// objects of a failed owner are in no number.
 	Failed, FailedObjects, FailedOwners int
@@ -22,17 +23,27 @@ func Count(result *drift.Result) Counts {
 	var c Counts
 	objects := map[drift.Object]bool{}
 	for _, owner := range result.Owners {
-		c.Owners++
+		if !owner.Gone {
+			c.Owners++
+		}
 		c.Checked += owner.Checked
 		c.FailedObjects += len(owner.Unproven)
 		if owner.Err != nil {
 			c.FailedOwners++
 		}
 		for _, f := range owner.Findings {
+			if !f.Drift() {
+				c.Excepted++
+				continue
+			}
 			c.Findings++
-			if f.Kind == drift.Missing {
+			switch f.Kind {
+			case drift.Missing:
 				c.Missing++
-			} else {
+			case drift.Orphaned:
+				c.Orphaned++
+				continue // said so, whatever Flux does
+			default:
 				c.Fields++
 				objects[f.Object] = true
 			}

@@ -40,7 +40,7 @@ func objectDiff(owner drift.OwnerResult, d drift.Documents) (string, error) {
 	}
 	name := printable(d.Object.String())
 	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-		A: lines(git), FromFile: fmt.Sprintf("git/%s %s", name, printable(appliedRevision(owner.Revision))),
+		A: lines(git), FromFile: fmt.Sprintf("git/%s %s", name, printable(comparedRevision(owner))),
 		B: lines(live), ToFile: "live/" + name,
 		Context: 3,
 	})

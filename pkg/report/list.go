@@ -17,6 +17,25 @@ type DriftReport struct {
 	Items           []Item `json:"items"`
 	// Errors are the owners and objects that could not be checked.
 	Errors []Error `json:"errors,omitempty"`
+	// Elsewhere are owners of other clusters that apply objects to this one.
+	Elsewhere []Elsewhere `json:"elsewhere,omitempty"`
+	// Unlisted are the kinds among whose objects orphans could not be looked for.
+	Unlisted []Unlisted `json:"unlisted,omitempty"`
+}
+
+// Elsewhere counts the objects that an owner of another cluster applies to this one.
+type Elsewhere struct {
+	Cluster string   `json:"cluster,omitempty"`
+	Owner   OwnerRef `json:"owner"`
+	Objects int      `json:"objects"`
+}
+
+// Unlisted is a kind whose objects could not be listed, and why.
+type Unlisted struct {
+	Cluster string `json:"cluster,omitempty"`
+	Group   string `json:"group,omitempty"`
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
 }
 
 // Item is one difference between git and a cluster. Desired and Live are JSON values, absent where the field is;
@@ -37,6 +56,8 @@ type Item struct {
 	Verdict     string       `json:"verdict"`
 	Holder      string       `json:"holder,omitempty"`
 	Origin      *Origin      `json:"origin,omitempty"`
+	// Failure is why Flux failed to reconcile the owner last, so that Desired is not what it applies now.
+	Failure string `json:"failure,omitempty"`
 }
 
 // ObjectRef names an object.
@@ -76,7 +97,9 @@ func NewDriftReport(cluster string, result *drift.Result) *DriftReport {
 	}
 	for _, owner := range result.Owners {
 		for _, f := range owner.Findings {
-			out.Items = append(out.Items, item(cluster, f))
+			i := item(cluster, f)
+			i.Failure = owner.Failure
+			out.Items = append(out.Items, i)
 		}
 		if owner.Err != nil {
 			out.Errors = append(out.Errors, Error{Cluster: cluster, Owner: ownerRef(owner.Owner), Message: owner.Err.Error()})
@@ -85,6 +108,12 @@ func NewDriftReport(cluster string, result *drift.Result) *DriftReport {
 			ref := objectRef(e.Object)
 			out.Errors = append(out.Errors, Error{Cluster: cluster, Owner: ownerRef(owner.Owner), Object: &ref, Message: e.Err.Error()})
 		}
+	}
+	for _, e := range result.Elsewhere {
+		out.Elsewhere = append(out.Elsewhere, Elsewhere{Cluster: cluster, Owner: ownerRef(e.Owner), Objects: e.Objects})
+	}
+	for _, e := range result.Unlisted {
+		out.Unlisted = append(out.Unlisted, Unlisted{Cluster: cluster, Group: e.Kind.Group, Kind: e.Kind.Kind, Message: e.Err.Error()})
 	}
 	return out
 }

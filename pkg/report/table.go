@@ -26,17 +26,21 @@ type Table struct {
 func (t Table) Write(w io.Writer, result *drift.Result) error {
 	var b strings.Builder
 	for _, owner := range result.Owners {
-		if len(owner.Findings) > 0 {
+		if len(owner.Findings) > 0 || owner.Suspended || owner.Failure != "" {
 			t.owner(&b, owner)
 		}
 	}
 	b.WriteString(t.answer(result))
+	b.WriteString(beside(result))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
 	fmt.Fprintf(b, "%s\n", t.bold(printable(t.header(owner))))
+	if len(owner.Findings) == 0 {
+		return
+	}
 	header := []string{"OBJECT", "FIELD", "GIT", "LIVE", "CHANGED BY", "FLUX WILL"}
 	if t.Wide {
 		header = append(header, "DECLARED IN")
@@ -74,7 +78,14 @@ func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
 }
 
 func (t Table) header(owner drift.OwnerResult) string {
-	out := fmt.Sprintf("%s %s/%s  %s", owner.Owner.Kind, owner.Owner.Namespace, owner.Owner.Name, appliedRevision(owner.Revision))
+	name := fmt.Sprintf("%s %s/%s", owner.Owner.Kind, owner.Owner.Namespace, owner.Owner.Name)
+	if owner.Gone {
+		return name + "  not in this cluster: deleted without pruning, or applying from another cluster"
+	}
+	out := name + "  " + comparedRevision(owner)
+	if owner.Compared != "" {
+		out += fmt.Sprintf(" (%s)", appliedRevision(owner.Revision)+" is applied")
+	}
 	if !owner.Reconciled.IsZero() {
 		out += fmt.Sprintf("  reconciled %s ago", t.since(owner.Reconciled))
 	}
@@ -93,8 +104,12 @@ func (t Table) row(owner drift.OwnerResult, f drift.Finding) []string {
 		row[1] = fields.Name(f.Path)
 		row[2], row[3] = wholeValue(f.Desired), wholeValue(f.Live)
 	}
-	if f.Kind == drift.Missing {
+	switch f.Kind {
+	case drift.Missing:
 		row[1], row[2], row[3] = "(the object)", "declared", "missing"
+	case drift.Orphaned:
+		row[1], row[2], row[3] = "(the object)", absent, "left behind"
+	default:
 	}
 	if t.Wide {
 		row = append(row, orDash(f.File))
@@ -127,6 +142,9 @@ func (t Table) changedBy(f drift.Finding) string {
 func (t Table) will(owner drift.OwnerResult, f drift.Finding) string {
 	switch f.Verdict {
 	case drift.Persists:
+		if f.Kind == drift.Orphaned {
+			return "never remove"
+		}
 		return "never revert"
 	case drift.Held:
 		return "not act: " + f.Holder
@@ -160,7 +178,11 @@ func (t Table) answer(result *drift.Result) string {
 			return fmt.Sprintf("No drift in %s of %s, but %s could not be checked.\n",
 				plural(count.Checked-count.FailedObjects, "object"), plural(count.Owners-count.FailedOwners, "owner"), failed(count))
 		}
-		return fmt.Sprintf("In sync: %s of %s equal git.\n", plural(count.Checked, "object"), plural(count.Owners, "owner"))
+		out := fmt.Sprintf("In sync: %s of %s equal git", plural(count.Checked, "object"), plural(count.Owners, "owner"))
+		if count.Excepted > 0 {
+			out += fmt.Sprintf("; git holds Flux off %d of them", count.Excepted)
+		}
+		return out + ".\n"
 	}
 	out := differs(count)
 	if count.Persisting > 0 {
@@ -196,13 +218,43 @@ func differs(count Counts) string {
 		parts = append(parts, fmt.Sprintf("%s of %s %s from git", plural(count.Fields, "field"), plural(count.Objects, "object"), verb))
 	}
 	if count.Missing > 0 {
-		verb := "are"
-		if count.Missing == 1 {
-			verb = "is"
-		}
-		parts = append(parts, fmt.Sprintf("%s %s missing", plural(count.Missing, "object"), verb))
+		parts = append(parts, fmt.Sprintf("%s %s missing", plural(count.Missing, "object"), isOrAre(count.Missing)))
+	}
+	if count.Orphaned > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s orphaned", plural(count.Orphaned, "object"), isOrAre(count.Orphaned)))
 	}
 	return strings.Join(parts, " and ")
+}
+
+// shownKinds is how many kinds one sentence names.
+const shownKinds = 5
+
+// beside tells what is no drift of this cluster's owners, and what was not looked at.
+func beside(result *drift.Result) string {
+	var b strings.Builder
+	for _, e := range result.Elsewhere {
+		fmt.Fprintf(&b, "%s %s of %s, which applies from another cluster; ask for drift there.\n",
+			plural(e.Objects, "object"), isOrAre(e.Objects), printable(e.Owner.String()))
+	}
+	if n := len(result.Unlisted); n > 0 {
+		names := make([]string, 0, shownKinds+1)
+		for _, e := range result.Unlisted[:min(n, shownKinds)] {
+			names = append(names, e.Kind.String())
+		}
+		if n > shownKinds {
+			names = append(names, fmt.Sprintf("%d more kinds", n-shownKinds))
+		}
+		fmt.Fprintf(&b, "Orphans were not looked for among %s: %s\n",
+			printable(strings.Join(names, ", ")), printable(firstLine(result.Unlisted[0].Err.Error())))
+	}
+	return b.String()
+}
+
+func isOrAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 func (t Table) bold(s string) string  { return t.paint(s, "1") }

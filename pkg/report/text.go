@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 )
 
@@ -32,6 +33,14 @@ func appliedRevision(applied string) string {
 		return "nothing applied"
 	}
 	return desired.ShortRevision(applied)
+}
+
+// comparedRevision is what the cluster was compared with.
+func comparedRevision(owner drift.OwnerResult) string {
+	if owner.Compared != "" {
+		return desired.ShortRevision(owner.Compared)
+	}
+	return appliedRevision(owner.Revision)
 }
 
 // shortPath keeps the end of a path, which says most, and leaves out the names of list keys:

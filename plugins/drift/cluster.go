@@ -5,6 +5,9 @@ import (
 	"io"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/plugins/internal/cli"
@@ -32,5 +35,17 @@ func (o *options) connect(stderr io.Writer) (*drift.Scanner, meta.RESTMapper, er
 	if err != nil {
 		return nil, nil, err
 	}
-	return &drift.Scanner{Client: c, Builder: builder, OverrideManagers: o.overrideManagers, Concurrency: 8}, mapper, nil
+	quiet := rest.CopyConfig(config)
+	quiet.WarningHandler = rest.NoWarnings{}
+	lister, err := client.New(quiet, client.Options{Mapper: mapper})
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
+	}
+	kinds, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
+	}
+	return &drift.Scanner{
+		Client: c, Builder: builder, OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
+	}, mapper, nil
 }

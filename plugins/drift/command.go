@@ -90,7 +90,7 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return explain(err, o.timeout)
 	}
-	selected.Object = objects.has
+	selected.Object, selected.Namespace, selected.Kinds = objects.has, objects.namespace, objects.kinds
 	result, err := scanner.Scan(ctx, selected)
 	if err != nil {
 		return explain(err, o.timeout)
@@ -125,9 +125,9 @@ func (o *options) print(cmd *cobra.Command, result *drift.Result) error {
 func somethingCompared(result *drift.Result, objects *selection) error {
 	count := report.Count(result)
 	switch {
-	case count.Owners == 0:
+	case count.Owners == 0 && count.Findings == 0:
 		return errors.New("there is no Kustomization in this cluster, so nothing was compared")
-	case count.Checked > 0 || count.Failed > 0:
+	case count.Checked > 0 || count.Failed > 0 || count.Findings > 0:
 		return nil
 	case len(objects.wanted) > 0:
 		return errors.Join(notCompared(objects)...)

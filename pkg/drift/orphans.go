@@ -1,0 +1,247 @@
+package drift
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"sync"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+)
+
+// Elsewhere counts the objects that carry the labels of an owner whose very namespace is not in the cluster: a
+// Kustomization of another cluster applies them (spec.kubeConfig), and there their desired state is known.
+type Elsewhere struct {
+	Owner   ownership.Owner
+	Objects int
+}
+
+// KindError says why the objects of a kind could not be listed, so that orphans of this kind may be there.
+type KindError struct {
+	Kind schema.GroupKind
+	Err  error
+}
+
+// unordered are kinds that nobody puts into git and clusters are full of. Listing them costs the API server the most.
+var unordered = []schema.GroupKind{
+	{Kind: "Event"}, {Kind: "ComponentStatus"}, {Group: "events.k8s.io", Kind: "Event"}, {Group: "coordination.k8s.io", Kind: "Lease"},
+}
+
+// claimed is an object that carries an owner's labels, with proof that Flux applied it.
+type claimed struct {
+	object Object
+	owner  ownership.Owner
+}
+
+// known is what a scan has learnt before it looks for orphans.
+type known struct {
+	// objects are in some owner's inventory or desired state.
+	objects map[desired.Key]bool
+	// built are the owners whose desired state is known.
+	built map[ownership.Owner]bool
+}
+
+// orphans finds the objects that carry the labels of a Kustomization and a managedFields entry of kustomize-controller,
+// and that no owner has in its inventory or desired state: Flux left them behind, and prunes them no more. Of every kind
+// that the cluster serves only metadata is listed, by label.
+func (s *Scanner) orphans(ctx context.Context, result *Result, known known, selection Selection) error {
+	kinds, err := s.kinds(selection)
+	if err != nil {
+		return err
+	}
+	var claims []claimed
+	claims, result.Unlisted = s.claims(ctx, kinds, selection)
+	byOwner := map[ownership.Owner][]Object{}
+	for _, c := range claims {
+		if !known.objects[c.object.desiredKey()] && (selection.Object == nil || selection.Object(c.object)) {
+			byOwner[c.owner] = append(byOwner[c.owner], c.object)
+		}
+	}
+	for owner, objects := range byOwner {
+		if err := s.left(ctx, owner, objects, result, known.built[owner]); err != nil {
+			return err
+		}
+	}
+	sort.Slice(result.Elsewhere, func(i, j int) bool {
+		return result.Elsewhere[i].Owner.String() < result.Elsewhere[j].Owner.String()
+	})
+	return nil
+}
+
+// kinds are the kinds whose objects can be listed, in the versions that the API server prefers.
+func (s *Scanner) kinds(selection Selection) ([]schema.GroupVersionKind, error) {
+	lists, err := s.Discovery.ServerPreferredResources()
+	if failed := (*discovery.ErrGroupDiscoveryFailed)(nil); err != nil && !errors.As(err, &failed) {
+		return nil, fmt.Errorf("the cluster does not tell which kinds it has: %w", err)
+	}
+	var out []schema.GroupVersionKind
+	for _, list := range lists {
+		version, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			return nil, err
+		}
+		for _, resource := range list.APIResources {
+			kind := version.WithKind(resource.Kind)
+			switch {
+			case !slices.Contains(resource.Verbs, "list") || slices.Contains(unordered, kind.GroupKind()),
+				len(selection.Kinds) > 0 && !slices.Contains(selection.Kinds, kind.GroupKind()),
+				selection.Namespace != "" && !resource.Namespaced:
+				continue
+			}
+			out = append(out, kind)
+		}
+	}
+	return out, nil
+}
+
+// claims lists the objects of these kinds that carry a Kustomization's labels with proof.
+func (s *Scanner) claims(ctx context.Context, kinds []schema.GroupVersionKind, selection Selection) (claims []claimed, unlisted []KindError) {
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(max(s.Concurrency, 1))
+	for _, kind := range kinds {
+		group.Go(func() error {
+			found, err := s.claimsOf(ctx, kind, selection)
+			mu.Lock()
+			defer mu.Unlock()
+			claims = append(claims, found...)
+			if err != nil && !apimeta.IsNoMatchError(err) && !apierrors.IsNotFound(err) && !apierrors.IsMethodNotSupported(err) {
+				unlisted = append(unlisted, KindError{Kind: kind.GroupKind(), Err: err})
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // Errors are kept by kind.
+	sort.Slice(claims, func(i, j int) bool { return claims[i].object.sortKey() < claims[j].object.sortKey() })
+	sort.Slice(unlisted, func(i, j int) bool { return unlisted[i].Kind.String() < unlisted[j].Kind.String() })
+	return claims, unlisted
+}
+
+func (s *Scanner) claimsOf(ctx context.Context, kind schema.GroupVersionKind, selection Selection) ([]claimed, error) {
+	var selector client.ListOption = client.HasLabels{ownership.Kustomization.NameLabel()}
+	if owner := selection.Owner; owner.Name != "" {
+		selector = client.MatchingLabels{owner.Kind.NameLabel(): owner.Name, owner.Kind.NamespaceLabel(): owner.Namespace}
+	}
+	var out []claimed
+	next := ""
+	for {
+		page := &metav1.PartialObjectMetadataList{}
+		page.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+		err := s.Lister.List(ctx, page, selector, client.InNamespace(selection.Namespace), client.Limit(pageSize), client.Continue(next))
+		if next != "" && apierrors.IsResourceExpired(err) {
+			return s.claimsOf(ctx, kind, selection)
+		}
+		if err != nil {
+			return out, err
+		}
+		for i := range page.Items {
+			item := &page.Items[i]
+			owner, ok := ownership.Proven(item)
+			if ok && owner.Kind == ownership.Kustomization && item.DeletionTimestamp == nil {
+				out = append(out, claimed{Object{GroupVersionKind: kind, Namespace: item.Namespace, Name: item.Name}, owner})
+			}
+		}
+		if next = page.GetContinue(); next == "" {
+			return out, nil
+		}
+	}
+}
+
+// left puts the findings about objects that claim owner to it. It looks again, at the owner as it is now: what Flux
+// applied while the scan was under way is in no inventory that the scan has read, and while Flux reconciles, or fails to,
+// it notes what it applied only at the end.
+func (s *Scanner) left(ctx context.Context, owner ownership.Owner, objects []Object, result *Result, built bool) error {
+	var ks kustomizev1.Kustomization
+	err := s.Client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, &ks)
+	gone := apierrors.IsNotFound(err)
+	switch {
+	case gone:
+		if s.elsewhere(ctx, owner.Namespace) {
+			result.Elsewhere = append(result.Elsewhere, Elsewhere{Owner: owner, Objects: len(objects)})
+			return nil
+		}
+	case err != nil:
+		return fmt.Errorf("%s cannot be read: %w", owner, err)
+	case !decided(&ks, built):
+		return nil
+	}
+	inventory, err := inventoryOf(&ks)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(result.Owners, func(o OwnerResult) bool { return o.Owner == owner })
+	for _, object := range objects {
+		if _, noted := inventory[object.desiredKey()]; noted {
+			continue
+		}
+		if claims, err := s.stillClaims(ctx, object, owner); err != nil {
+			return err
+		} else if !claims {
+			continue
+		}
+		if at < 0 {
+			at, result.Owners = len(result.Owners), append(result.Owners, OwnerResult{Owner: owner, Gone: gone})
+		}
+		result.Owners[at].orphan(object)
+	}
+	if at >= 0 {
+		order(result.Owners[at].Findings)
+	}
+	return nil
+}
+
+// decided reports whether Flux has noted all that it has applied of an owner, or what it is about to note is known.
+func decided(ks *kustomizev1.Kustomization, built bool) bool {
+	ready := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReadyCondition)
+	switch {
+	case ks.Spec.Suspend:
+		return true
+	case ready == nil || ready.ObservedGeneration != ks.Generation:
+		return false
+	}
+	return ready.Status == metav1.ConditionTrue || ready.Status == metav1.ConditionFalse && built
+}
+
+func (s *Scanner) stillClaims(ctx context.Context, object Object, owner ownership.Owner) (bool, error) {
+	now := &metav1.PartialObjectMetadata{}
+	now.SetGroupVersionKind(object.GroupVersionKind)
+	if err := s.Client.Get(ctx, client.ObjectKey{Namespace: object.Namespace, Name: object.Name}, now); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	claims, ok := ownership.Proven(now)
+	return ok && claims == owner && now.DeletionTimestamp == nil, nil
+}
+
+// orphan adds the finding about an object that is left. Nothing is told of its content: it may hold what was substituted
+// from a Secret that is gone.
+func (r *OwnerResult) orphan(o Object) {
+	r.Findings = append(r.Findings, Finding{Object: o, Owner: r.Owner, Revision: r.Revision, Kind: Orphaned, Verdict: Persists})
+	metadata := map[string]any{"name": o.Name}
+	if o.Namespace != "" {
+		metadata["namespace"] = o.Namespace
+	}
+	r.Documents = append(r.Documents, Documents{Object: o, Live: map[string]any{
+		"apiVersion": o.GroupVersion().String(), "kind": o.Kind, "metadata": metadata,
+	}})
+}
+
+// elsewhere reports whether an owner that is not in the cluster belongs to another one: not even its namespace is here. One
+// whose namespace is here may have been deleted without what it applied. Who may not read namespaces is told of both.
+func (s *Scanner) elsewhere(ctx context.Context, namespace string) bool {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Namespace"})
+	return apierrors.IsNotFound(s.Client.Get(ctx, client.ObjectKey{Name: namespace}, object))
+}
