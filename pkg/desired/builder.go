@@ -109,7 +109,7 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("spec.path %q is not in the artifact", ks.Spec.Path)
 	}
-	if state.sources, err = collect(root, dir, ks, content); err != nil {
+	if state.Sources, err = collect(root, dir, ks, content); err != nil {
 		return err
 	}
 	ownOrigins, undo, err := generate(root, dir, spec)

@@ -20,7 +20,7 @@ import (
 
 // Fields finds out where the fields of one of the state's objects are set, from what the state keeps in memory.
 func (s *State) Fields(object Object) *origin.Fields {
-	return s.sources.Object(object.File, object.Unstructured)
+	return s.Sources.Object(object.File, object.Unstructured)
 }
 
 // collect keeps the text that the build reads. Content is ks as JSON values.

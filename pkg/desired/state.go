@@ -47,6 +47,6 @@ type State struct {
 	Objects []Object
 	// Hidden are the values of Secrets that were substituted into objects of any kind. Nil hides nothing.
 	Hidden *redact.Values
-	// sources is the text that it was built from; nil knows nothing.
-	sources *origin.Sources
+	// Sources is the text that it was built from; nil knows nothing.
+	Sources *origin.Sources
 }

@@ -97,7 +97,7 @@ func (t Table) row(owner drift.OwnerResult, f drift.Finding) []string {
 		row[1], row[2], row[3] = "(the object)", "declared", "missing"
 	}
 	if t.Wide {
-		row = append(row, orDash(f.File))
+		row = append(row, orDash(f.Origin.String()))
 	}
 	return row
 }
