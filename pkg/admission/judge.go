@@ -22,7 +22,7 @@ func Judge(r *Request, facts *Facts) (*Verdict, error) {
 		return v, nil
 	}
 	v.Owner = facts.Owner
-	v.Revision, v.File = source(facts)
+	v.Revision = revision(facts)
 	var err error
 	if v.Findings, err = find(r, facts); err != nil {
 		return nil, err
@@ -41,6 +41,9 @@ func Judge(r *Request, facts *Facts) (*Verdict, error) {
 	if facts.Policy != nil {
 		v.Policy = facts.Policy.Name
 		v.Decision = decide(r, facts, v.Findings)
+	}
+	if v.Decision == Denied {
+		v.locate(facts)
 	}
 	if v.Decision == UnderBreakGlass {
 		v.BreakGlass = facts.BreakGlass.Name
@@ -96,14 +99,27 @@ func handsOff(facts *Facts) bool {
 	return out || ownership.Has(facts.Desired, ownership.SSA, ownership.IfNotPresent)
 }
 
-func source(facts *Facts) (revision, file string) {
+func revision(facts *Facts) string {
 	switch {
 	case facts.State != nil:
-		return facts.State.Revision, facts.Desired.File
+		return facts.State.Revision
 	case facts.Status != nil:
-		return facts.Status.Revision, ""
+		return facts.Status.Revision
 	}
-	return "", ""
+	return ""
+}
+
+// locate fills in where git sets the fields. It is asked of refused edits only, for it takes reading text that is kept
+// compressed.
+func (v *Verdict) locate(facts *Facts) {
+	if facts.State == nil || facts.Desired.Unstructured == nil {
+		return
+	}
+	set := facts.State.Fields(facts.Desired)
+	v.Declared = set.Declared()
+	for i := range v.Findings[:min(len(v.Findings), maxFindings)] {
+		v.Findings[i].Origin = set.Origin(v.Findings[i].Path)
+	}
 }
 
 // decide says what the policy that applies does about an edit.

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
@@ -25,10 +26,10 @@ func (v *Verdict) Message() string {
 	}
 	var b strings.Builder
 	b.WriteString(v.headline())
-	if v.File != "" {
-		b.WriteString("\n  declared in " + v.File)
+	if v.Declared.File != "" && !v.located() {
+		b.WriteString("\n  declared in " + v.Declared.String())
 	}
-	for _, line := range v.lines() {
+	for _, line := range v.written(true) {
 		b.WriteString("\n  " + line)
 	}
 	b.WriteString("\n" + v.closing)
@@ -66,8 +67,16 @@ func (v *Verdict) headline() string {
 	return fmt.Sprintf("%s is managed by Flux %s%s", objectName(v.Object), fluxName(v.Owner), at)
 }
 
+// located reports whether a finding says where git sets its field.
+func (v *Verdict) located() bool {
+	return slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Origin.File != "" })
+}
+
 // lines says what the edit does, a line a field.
-func (v *Verdict) lines() []string {
+func (v *Verdict) lines() []string { return v.written(false) }
+
+// written is what lines says; with origins, a second line of a field says where git sets it.
+func (v *Verdict) written(origins bool) []string {
 	var out []string
 	for i, f := range v.Findings {
 		if i == maxFindings {
@@ -75,6 +84,9 @@ func (v *Verdict) lines() []string {
 		}
 		if line := f.line(); line != "" {
 			out = append(out, line)
+			if origins && f.Origin.File != "" {
+				out = append(out, "  set in "+f.Origin.String())
+			}
 		}
 	}
 	return out

@@ -1,16 +1,21 @@
 package admission
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/origin"
 )
 
 func TestMessages(t *testing.T) {
@@ -39,6 +44,57 @@ This would keep Flux from looking after the object as git says. Change the file 
 	}
 	if at == state.Revision {
 		t.Errorf("%s is not short", at)
+	}
+}
+
+// TestADenialNamesTheLineOfEachField asks the text that a build leaves in memory, when its files are long gone.
+func TestADenialNamesTheLineOfEachField(t *testing.T) {
+	w := newWorld(t)
+	state := *w.State(apps)
+	root := t.TempDir()
+	lines := map[string]int{}
+	for _, object := range state.Objects {
+		if object.GetKind() != "Deployment" {
+			continue
+		}
+		text, err := yaml.Marshal(object.Object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(root, filepath.FromSlash(object.File))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, append([]byte("# The API.\n"), text...), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			lines[strings.TrimSpace(line)] = i + 2
+		}
+	}
+	var err error
+	if state.Sources, err = origin.Collect(root, ".", origin.Owner{Namespace: apps.Namespace, Name: apps.Name}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(root); err != nil {
+		t.Fatal(err)
+	}
+	w.Set(&state)
+	for name, want := range map[string]string{
+		"memory": fmt.Sprintf(`
+  spec.template.spec.containers[name=payments-api].resources.limits.memory: 512Mi → 1Gi
+    set in payments-api/deployment.yaml:%d
+Flux would undo this edit. Change the file in git.`, lines["memory: 512Mi"]),
+		"deleted": `
+  declared in payments-api/deployment.yaml:2
+Flux would recreate it. To remove it, delete it in git.`,
+	} {
+		v := verdict(t, recorded(t, name), w)
+		if _, got, _ := strings.Cut(v.Message(), "\n"); "\n"+got != want {
+			t.Errorf("%s\n got %s\nwant %s", name, got, want)
+		}
+		for _, line := range v.lines() {
+			if strings.Contains(line, "set in") {
+				t.Errorf("audit annotations and warnings say %q", line)
+			}
+		}
 	}
 }
 

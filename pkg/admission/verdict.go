@@ -4,6 +4,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/origin"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
@@ -80,6 +81,8 @@ type Finding struct {
 	Old, New any
 	// Note is what a message says instead of path and values; mostly empty.
 	Note string
+	// Origin is where git sets the field, of refused edits only; zero where not known.
+	Origin origin.Origin
 }
 
 // Verdict is what Judge makes of a request.
@@ -90,8 +93,10 @@ type Verdict struct {
 	// Object and Owner are zero where the request passed before they were looked at.
 	Object desired.Key
 	Owner  ownership.Owner
-	// Revision is the one that Flux applied last, File the file that declares the object; empty where not known.
-	Revision, File string
+	// Revision is the one that Flux applied last; empty where not known.
+	Revision string
+	// Declared is where git declares the object, of refused edits only; zero where not known.
+	Declared origin.Origin
 	// Findings are ordered by path.
 	Findings []Finding
 	// Policy is the name of the policy that applied, empty for none.

@@ -127,6 +127,9 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("spec.path %q is not in the artifact", ks.Spec.Path)
 	}
+	if state.Sources, err = collect(root, dir, ks, content); err != nil {
+		return err
+	}
 	ownOrigins, undo, err := generate(root, dir, spec)
 	if err != nil {
 		return err

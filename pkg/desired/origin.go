@@ -7,13 +7,31 @@ import (
 	"path/filepath"
 	"slices"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/kustomize"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
 	kustypes "sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/yaml"
+
+	"github.com/gitops-drift/gitops-drift/pkg/origin"
 )
+
+// Fields finds out where the fields of one of the state's objects are set, from what the state keeps in memory.
+func (s *State) Fields(object Object) *origin.Fields {
+	return s.Sources.Object(object.File, object.Unstructured)
+}
+
+// collect keeps the text that the build reads. Content is ks as JSON values.
+func collect(root, dir string, ks *kustomizev1.Kustomization, content map[string]any) (*origin.Sources, error) {
+	path, err := filepath.Rel(root, dir)
+	if err != nil {
+		return nil, err
+	}
+	spec, _ := content["spec"].(map[string]any)
+	return origin.Collect(root, filepath.ToSlash(path), origin.Owner{Namespace: ks.Namespace, Name: ks.Name, Spec: spec})
+}
 
 // generate writes the kustomization.yaml that merges the Flux spec into the path's own, with kustomize's origin
 // annotations switched on. It reports whether they were on already, so that they belong to the desired state. undo puts
@@ -58,11 +76,11 @@ func takeOrigins(resources resmap.ResMap, root, dir string, keep bool) (map[*res
 		return nil, err
 	}
 	for _, r := range resources.Resources() {
-		origin, err := r.GetOrigin()
+		annotated, err := r.GetOrigin()
 		if err != nil {
 			return nil, err
 		}
-		if file := originFile(origin); file != "" {
+		if file := originFile(annotated); file != "" {
 			files[r] = filepath.ToSlash(filepath.Join(base, file))
 		}
 		if keep {
@@ -87,12 +105,12 @@ func byKey(files map[*resource.Resource]string) map[Key]string {
 
 // originFile is the manifest of a resource, or the kustomization.yaml whose generator made it; empty where the
 // resource comes from another repository.
-func originFile(origin *resource.Origin) string {
+func originFile(of *resource.Origin) string {
 	switch {
-	case origin == nil || origin.Repo != "":
+	case of == nil || of.Repo != "":
 		return ""
-	case origin.Path != "":
-		return origin.Path
+	case of.Path != "":
+		return of.Path
 	}
-	return origin.ConfiguredIn
+	return of.ConfiguredIn
 }

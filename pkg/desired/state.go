@@ -4,6 +4,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/gitops-drift/gitops-drift/pkg/origin"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/redact"
 )
@@ -47,4 +48,6 @@ type State struct {
 	Objects []Object
 	// Hidden are the values of Secrets that were substituted into objects of any kind. Nil hides nothing.
 	Hidden *redact.Values
+	// Sources is the text that it was built from; nil knows nothing.
+	Sources *origin.Sources
 }

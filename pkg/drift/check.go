@@ -62,9 +62,10 @@ func (c *Checker) Check(ctx context.Context, state *desired.State, want desired.
 		}
 	}
 	for i := range found {
-		found[i].Owner, found[i].Revision, found[i].File = state.Owner, state.Revision, want.File
+		found[i].Owner, found[i].Revision = state.Owner, state.Revision
 		found[i].Desired, found[i].Live = state.Hidden.Change(found[i].Desired, found[i].Live)
 	}
+	locate(found, state, want)
 	return found, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/origin"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/redact"
 )
@@ -84,8 +85,9 @@ type Finding struct {
 	Verdict Verdict
 	// Holder is what holds Flux off, for Held.
 	Holder string
-	// File is the file in git that declares the object; empty where it is not known.
-	File string
+	// Origin is where git sets the field, or declares the object that is missing. Of a field that git does not have it is
+	// the file that declares the object; zero where nothing is known.
+	Origin origin.Origin
 }
 
 // Drift reports whether the cluster differs from git by it. Where git itself holds Flux off an object, it does not.

@@ -76,9 +76,10 @@ type OwnerRef struct {
 	Name      string `json:"name"`
 }
 
-// Origin is the place in git.
+// Origin is the place in git. Line counts from 1, and is left out where only the file is known.
 type Origin struct {
 	File string `json:"file"`
+	Line int    `json:"line,omitempty"`
 }
 
 // Error says what could not be checked, and why.
@@ -130,8 +131,8 @@ func item(cluster string, f drift.Finding) Item {
 		Kind: string(f.Kind), Path: fields.Name(f.Path), Desired: f.Desired, Live: f.Live,
 		User: f.User, Manager: f.Manager, Subresource: f.Subresource, Time: timestamp(f.Time), Verdict: string(f.Verdict), Holder: f.Holder,
 	}
-	if f.File != "" {
-		i.Origin = &Origin{File: f.File}
+	if f.Origin.File != "" {
+		i.Origin = &Origin{File: f.Origin.File, Line: f.Origin.Line}
 	}
 	return i
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/origin"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
@@ -62,7 +63,10 @@ func sunday() *drift.Result {
 		if ago > 0 {
 			f.Time = now.Add(-ago)
 		}
-		f.File = "apps/payments-api/base/" + strings.ToLower(o.Kind) + ".yaml"
+		f.Origin.File = "apps/payments-api/base/" + strings.ToLower(o.Kind) + ".yaml"
+		if kind == drift.Changed || kind == drift.Removed {
+			f.Origin.Line = 10 + len(path)
+		}
 		return f
 	}
 	scaled := find(payments, drift.Changed, fieldpath.MakePathOrDie("spec", "replicas"), int64(2), int64(5), "kubectl", 0, drift.Reverts)
@@ -70,7 +74,7 @@ func sunday() *drift.Result {
 	held := find(object("", "ConfigMap", "catalog", "settings"), drift.Changed, fieldpath.MakePathOrDie("data", "level"), "info", "debug", "kubectl-edit", time.Hour, drift.Held)
 	held.Owner, held.Holder = owner("catalog"), "the Kustomization is suspended"
 	gone := find(object("rbac.authorization.k8s.io", "ClusterRole", "", "reader"), drift.Missing, nil, nil, nil, "", 0, drift.Reverts)
-	gone.Owner, gone.File = owner("infrastructure"), ""
+	gone.Owner, gone.Origin = owner("infrastructure"), origin.Origin{}
 	return &drift.Result{Owners: []drift.OwnerResult{
 		{
 			Owner: owner("apps"), Revision: revision, Reconciled: now.Add(-4 * time.Minute), Interval: 10 * time.Minute, Checked: 20,
@@ -143,7 +147,7 @@ func TestNothingOfOthersReachesTheTerminalRaw(t *testing.T) {
 	hostile := "a\x1b[2Jb\rc\a\x7fd\u202ee\u009bf"
 	f := drift.Finding{Object: object("", "ConfigMap", "shop", hostile), Owner: owner("apps"), Kind: drift.Changed, Verdict: drift.Held, Holder: hostile,
 		Path:    fieldpath.MakePathOrDie("l", fieldpath.KeyByFields("name", hostile), "data", hostile, fieldpath.ValueElement(value.NewValueInterface(hostile))),
-		Desired: hostile, Live: map[string]any{hostile: []any{hostile}}, Manager: hostile, Subresource: hostile, File: hostile}
+		Desired: hostile, Live: map[string]any{hostile: []any{hostile}}, Manager: hostile, Subresource: hostile, Origin: origin.Origin{File: hostile, Line: 1}}
 	result := &drift.Result{Owners: []drift.OwnerResult{{Owner: owner(hostile), Revision: hostile, Failure: hostile, Checked: 1, Findings: []drift.Finding{f},
 		Documents: []drift.Documents{{Object: f.Object, Git: map[string]any{"a": hostile, hostile: "x"}, Live: map[string]any{"a": "b", hostile: hostile}}}}}}
 	var diff, list strings.Builder

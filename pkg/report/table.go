@@ -112,7 +112,7 @@ func (t Table) row(owner drift.OwnerResult, f drift.Finding) []string {
 	default:
 	}
 	if t.Wide {
-		row = append(row, orDash(f.File))
+		row = append(row, orDash(f.Origin.String()))
 	}
 	return row
 }

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/origin"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
@@ -16,8 +17,8 @@ func TestALongValueWidensItsOwnRowOnly(t *testing.T) {
 	board := drift.Object{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Namespace: "shop", Name: "board"}
 	long := strings.Repeat("ä", 5000)
 	findings := []drift.Finding{
-		{Object: board, Kind: drift.Changed, Path: fieldpath.MakePathOrDie("data", "board.json"), Desired: long, Live: long + "x", Verdict: drift.Reverts, File: "shop/board.yaml"},
-		{Object: board, Kind: drift.Changed, Path: fieldpath.MakePathOrDie("data", "title"), Desired: "Orders", Live: "Bestellungen", Verdict: drift.Reverts, File: "shop/board.yaml"},
+		{Object: board, Kind: drift.Changed, Path: fieldpath.MakePathOrDie("data", "board.json"), Desired: long, Live: long + "x", Verdict: drift.Reverts, Origin: origin.Origin{File: "shop/board.yaml"}},
+		{Object: board, Kind: drift.Changed, Path: fieldpath.MakePathOrDie("data", "title"), Desired: "Orders", Live: "Bestellungen", Verdict: drift.Reverts, Origin: origin.Origin{File: "shop/board.yaml"}},
 	}
 	result := &drift.Result{Owners: []drift.OwnerResult{{
 		Owner: ownership.Owner{Kind: ownership.Kustomization, Namespace: "flux-system", Name: "shop"}, Checked: 1, Findings: findings,

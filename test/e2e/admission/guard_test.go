@@ -49,8 +49,8 @@ func TestARefusalReadsAsDesigned(t *testing.T) {
 	result := kubectl(t, "", "-n", "payments", "patch", "deployment", "payments-api", "--type=json",
 		`-p=[{"op":"replace","path":"/spec/template/spec/containers/0/resources/limits/memory","value":"1Gi"}]`)
 	want := `Error from server (Forbidden): admission webhook "edits.gitops-drift.dev" denied the request: Deployment payments/payments-api is managed by Flux Kustomization flux-system/apps at ` + short + `
-  declared in payments-api/deployment.yaml
   spec.template.spec.containers[name=payments-api].resources.limits.memory: 512Mi → 1Gi
+    set in payments-api/deployment.yaml:28
 Flux would undo this edit. Change the file in git.
 `
 	if result.Code != 1 || result.Stderr != want {

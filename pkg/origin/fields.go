@@ -1,0 +1,172 @@
+package origin
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+)
+
+// Fields knows where the fields of one object are set. It is for one goroutine.
+type Fields struct {
+	object  *unstructured.Unstructured
+	file    string
+	root    *node
+	at      Origin
+	renamed bool
+}
+
+// Object finds the origin of an object as Flux applies it, whose manifest is in file.
+// It reads and parses the files that lead to the object, and no others, each of them up to a size.
+func (s *Sources) Object(file string, applied *unstructured.Unstructured) *Fields {
+	out := &Fields{object: applied, file: file}
+	if s == nil || file == "" {
+		return out
+	}
+	r := newReplay(s, file)
+	var found []*object
+	for _, o := range r.run() {
+		if o.became(applied) {
+			found = append(found, o)
+		}
+	}
+	if len(found) > 1 {
+		in := found[:0]
+		for _, o := range found {
+			if o.name().namespace == applied.GetNamespace() {
+				in = append(in, o)
+			}
+		}
+		found = in
+	}
+	if len(found) != 1 {
+		return out
+	}
+	out.root, out.at = found[0].root, found[0].declared
+	out.renamed = true
+	return out
+}
+
+// became reports whether the object that left the build can be the one that Flux applies.
+func (o *object) became(applied *unstructured.Unstructured) bool {
+	gvk, n := o.gvk(), o.name()
+	if gvk.Group != applied.GroupVersionKind().Group || n.kind != applied.GetKind() {
+		return false
+	}
+	if o.hashed {
+		base, hash := applied.GetName(), ""
+		if dash := strings.LastIndexByte(base, '-'); dash >= 0 {
+			base, hash = base[:dash], base[dash+1:]
+		}
+		return len(hash) == 10 && explains(newScalar(n.name, Origin{}), base, false)
+	}
+	return explains(newScalar(n.name, Origin{}), applied.GetName(), false)
+}
+
+// Declared is where the object is declared: the first line of its manifest, or the entry of its generator.
+func (f *Fields) Declared() Origin {
+	if f.at.File == "" {
+		return Origin{File: f.file}
+	}
+	return f.at
+}
+
+// Origin is where the field at path is set: the line that, when it is changed, changes the field. Of a map or a list it
+// is the line of its key. It is a file alone where the line is in doubt, and zero where nothing is known.
+func (f *Fields) Origin(path fieldpath.Path) Origin {
+	if f.root == nil || len(path) == 0 {
+		return Origin{}
+	}
+	found := f.find(path)
+	if found == nil {
+		return Origin{}
+	}
+	applied, ok := fields.Get(f.object.Object, path)
+	switch {
+	case !ok:
+		return found.written()
+	case found.kind == scalar && explains(found, applied, f.renamed), found.kind == mapping && isMap(applied), found.kind == list && isList(applied):
+		return found.written()
+	}
+	return found.written().whole()
+}
+
+func isMap(v any) bool  { _, ok := v.(map[string]any); return ok }
+func isList(v any) bool { _, ok := v.([]any); return ok }
+
+// written is where the node is; of a map that no line writes by itself, the first line within.
+func (n *node) written() Origin {
+	if n.at.File != "" || n.kind == scalar {
+		return n.at
+	}
+	for _, f := range n.fields {
+		if at := f.value.written(); at.File != "" {
+			return at
+		}
+	}
+	return Origin{}
+}
+
+func (f *Fields) find(path fieldpath.Path) *node {
+	n := f.root
+	if name := path[0].FieldName; name != nil && *name == "data" && len(path) == 2 && path[1].FieldName != nil && f.object.GetKind() == "Secret" {
+		// Flux applies stringData as data.
+		if found := n.follow("stringData", *path[1].FieldName); found != nil {
+			return found
+		}
+	}
+	for _, element := range path {
+		if n = n.element(element); n == nil {
+			return nil
+		}
+	}
+	return n
+}
+
+// element is what a part of a path selects.
+func (n *node) element(element fieldpath.PathElement) *node {
+	switch {
+	case element.FieldName != nil:
+		return n.get(*element.FieldName)
+	case n.kind != list:
+		return nil
+	case element.Index != nil:
+		return n.follow(*element.Index)
+	}
+	var found *node
+	for _, item := range n.items {
+		if !item.selectedBy(element) {
+			continue
+		}
+		if found != nil {
+			return nil // which one is meant cannot be told
+		}
+		found = item
+	}
+	return found
+}
+
+// selectedBy reports whether an item can be the one that an element names. A key that the item does not write has its
+// default there.
+func (n *node) selectedBy(element fieldpath.PathElement) bool {
+	if element.Value != nil {
+		return n.kind == scalar && explains(n, (*element.Value).Unstructured(), false)
+	}
+	if element.Key == nil || n.kind != mapping {
+		return false
+	}
+	matched := false
+	for _, key := range *element.Key {
+		value := n.get(key.Name)
+		if value == nil {
+			continue
+		}
+		if !explains(value, key.Value.Unstructured(), true) {
+			return false
+		}
+		matched = true
+	}
+	return matched
+}

@@ -1,0 +1,170 @@
+package origin
+
+import (
+	"path"
+	"strings"
+)
+
+// replay follows single objects through the layers of a build.
+type replay struct {
+	sources *Sources
+	owner   owner
+	// file is the one whose objects are followed. The others are only read where a replacement copies from them.
+	file string
+	// copied are the names of the objects that replacements copy from.
+	copied []string
+	// layers and parsed are what has been read already.
+	layers map[string]*layer
+	parsed map[string][]document
+	holds  map[string]bool
+}
+
+func newReplay(s *Sources, file string) *replay {
+	return &replay{
+		sources: s, owner: s.owner(), file: file,
+		layers: map[string]*layer{}, parsed: map[string][]document{}, holds: map[string]bool{},
+	}
+}
+
+// maxLayers bounds how deep kustomizations build on each other.
+const maxLayers = 32
+
+// run returns the objects of the file, as they leave the build.
+func (r *replay) run() []*object {
+	r.look(r.sources.dir, 0)
+	var out []*object
+	for _, o := range r.layer(r.sources.dir, nil, 0) {
+		if o.declared.File == r.file {
+			r.owner.common(o.root)
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// look finds out which folders lead to the file, and which objects replacements copy from on the way.
+func (r *replay) look(dir string, depth int) bool {
+	if held, ok := r.holds[dir]; ok || depth > maxLayers {
+		return held
+	}
+	r.holds[dir] = false
+	l := r.read(dir)
+	if l == nil {
+		return false
+	}
+	held := r.sources.folder(dir).kustomization == r.file
+	for _, name := range append(l.resources, l.components...) {
+		target := join(dir, name)
+		if r.sources.folder(target) != nil {
+			held = r.look(target, depth+1) || held
+		} else {
+			held = held || target == r.file
+		}
+	}
+	for _, entry := range l.replacements {
+		for _, replacement := range r.replacement(l, entry) {
+			if source := replacement.follow("source", "name").scalar(); source != "" {
+				r.copied = append(r.copied, source)
+			}
+		}
+	}
+	r.holds[dir] = held
+	return held
+}
+
+// read parses the kustomization of a folder, nil if there is none.
+func (r *replay) read(dir string) *layer {
+	if l, ok := r.layers[dir]; ok {
+		return l
+	}
+	folder := r.sources.folder(dir)
+	if folder == nil {
+		return nil
+	}
+	doc := &node{kind: mapping}
+	if folder.kustomization != "" {
+		content, _ := r.sources.read(folder.kustomization)
+		for _, d := range (text{content: content, file: folder.kustomization}).documents(nil) {
+			doc = d.root
+			break
+		}
+	}
+	l := newLayer(dir, doc)
+	if folder.kustomization == "" {
+		l.resources = folder.resources
+	}
+	if dir == r.sources.dir {
+		r.owner.merge(l)
+	}
+	r.layers[dir] = l
+	return l
+}
+
+// layer adds to objects what a folder holds, and does to them what it says; a component does so to those of the
+// kustomization that names it (kustomize, KustTarget.accumulateTarget).
+func (r *replay) layer(dir string, objects []*object, depth int) []*object {
+	l := r.read(dir)
+	if l == nil || depth > maxLayers {
+		return objects
+	}
+	for _, name := range l.resources {
+		target := join(dir, name)
+		if r.sources.folder(target) == nil {
+			objects = append(objects, r.manifests(target)...)
+		} else if r.holds[target] || len(r.copied) > 0 {
+			objects = append(objects, r.layer(target, nil, depth+1)...)
+		}
+	}
+	for _, g := range l.generators {
+		objects = r.generate(l, g, objects)
+	}
+	for _, name := range l.components {
+		objects = r.layer(join(dir, name), objects, depth+1)
+	}
+	return r.transform(l, objects)
+}
+
+// manifests are the objects of a file that are followed.
+func (r *replay) manifests(file string) []*object {
+	if file != r.file && len(r.copied) == 0 {
+		return nil
+	}
+	content, _ := r.sources.read(file)
+	docs := text{content: content, file: file}.documents(func(content string) bool {
+		if file == r.file {
+			return true
+		}
+		for _, name := range r.copied {
+			if strings.Contains(content, name) {
+				return true
+			}
+		}
+		return false
+	})
+	var out []*object
+	for _, doc := range docs {
+		if kind := doc.root.get("kind").scalar(); strings.HasSuffix(kind, "List") && doc.root.get("items") != nil {
+			for _, item := range items(doc.root.get("items")) {
+				out = append(out, &object{root: item, declared: item.at})
+			}
+			continue
+		}
+		out = append(out, &object{root: doc.root, declared: doc.at})
+	}
+	return out
+}
+
+// documents are those of a patch.
+func (r *replay) documents(l *layer, p patch) []document {
+	if p.file == "" {
+		return p.text.documents(nil)
+	}
+	file := path.Join(l.dir, p.file)
+	docs, ok := r.parsed[file]
+	if !ok {
+		content, _ := r.sources.read(file)
+		docs = text{content: content, file: file}.documents(nil)
+		r.parsed[file] = docs
+	}
+	return docs
+}
