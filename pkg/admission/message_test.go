@@ -50,10 +50,13 @@ This would keep Flux from looking after the object as git says. Change the file 
 // TestADenialNamesTheLineOfEachField asks the text that a build leaves in memory, when its files are long gone.
 func TestADenialNamesTheLineOfEachField(t *testing.T) {
 	w := newWorld(t)
-	state := *w.State(apps)
+	built, _ := w.State(apps)
+	state := *built.State
 	root := t.TempDir()
 	lines := map[string]int{}
-	for _, object := range state.Objects {
+	for _, packed := range built.Packed {
+		object := packed.Object()
+		state.Objects = append(state.Objects, object)
 		if object.GetKind() != "Deployment" {
 			continue
 		}
@@ -76,7 +79,9 @@ func TestADenialNamesTheLineOfEachField(t *testing.T) {
 	if err := os.RemoveAll(root); err != nil {
 		t.Fatal(err)
 	}
-	w.Set(&state)
+	if err := w.Set(&state); err != nil {
+		t.Fatal(err)
+	}
 	for name, want := range map[string]string{
 		"memory": fmt.Sprintf(`
   spec.template.spec.containers[name=payments-api].resources.limits.memory: 512Mi → 1Gi
