@@ -153,6 +153,9 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if err != nil {
 		return err
 	}
+	state.Digest = digest.FromBytes(manifests).String()
+	// From here on nothing refers to kustomize's resources, which take more memory than all that follows.
+	files := byKey(origins)
 	rendered, err := ssautil.ReadObjects(bytes.NewReader(manifests))
 	if err != nil {
 		return err
@@ -165,8 +168,6 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if common := ks.Spec.CommonMetadata; common != nil {
 		ssautil.SetCommonMetadata(rendered, common.Labels, common.Annotations)
 	}
-	state.Digest = digest.FromBytes(manifests).String()
-	files := byKey(origins)
 	state.Objects = make([]Object, 0, len(rendered))
 	for _, object := range rendered {
 		file := files[KeyOf(object)]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -34,6 +35,10 @@ const (
 	minRetry = time.Second
 	maxRetry = 5 * time.Minute
 )
+
+// largeBuild is the number of objects from which a build needs so much more memory than it leaves behind that it is given
+// back to the system at once.
+const largeBuild = 250
 
 // catchUp is how long a start may take before the replica serves with what it has.
 const catchUp = time.Minute
@@ -152,6 +157,9 @@ func (f *Follower) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 		return reconcile.Result{}, err
 	}
 	f.remember(req.NamespacedName, now)
+	if len(state.Objects) > largeBuild {
+		debug.FreeOSMemory()
+	}
 	log.FromContext(ctx).Info("built desired state", "revision", state.Revision, "objects", len(state.Objects))
 	return reconcile.Result{}, nil
 }

@@ -146,6 +146,13 @@ func percentile(of []time.Duration, p int) time.Duration {
 // deploy has Flux apply n objects of a Kustomization of this name in a namespace of the same name.
 func deploy(ctx context.Context, b *testing.B, cluster *harness.Cluster, name string, n int) {
 	b.Helper()
+	publish(ctx, b, cluster, name, n)
+	reconciled(ctx, b, cluster, name)
+}
+
+// publish is deploy that does not wait.
+func publish(ctx context.Context, b *testing.B, cluster *harness.Cluster, name string, n int) {
+	b.Helper()
 	dir := b.TempDir()
 	if err := (&harness.Repo{Dir: dir}).WriteFile("objects.yaml", manifests(name, n)); err != nil {
 		b.Fatal(err)
@@ -170,9 +177,6 @@ func deploy(ctx context.Context, b *testing.B, cluster *harness.Cluster, name st
 		}
 	}
 	if _, err := cluster.Publish(ctx, harness.Publication{Source: key, Dir: repo.Dir}); err != nil {
-		b.Fatal(err)
-	}
-	if _, err := cluster.Reconcile(ctx, key); err != nil {
 		b.Fatal(err)
 	}
 }
