@@ -71,7 +71,7 @@ func (b *Builder) Build(ctx context.Context, ks *kustomizev1.Kustomization) (*St
 	if artifact.Revision != ks.Status.LastAppliedRevision {
 		return nil, &RevisionError{Applied: ks.Status.LastAppliedRevision, Available: artifact.Revision}
 	}
-	return b.build(ctx, ks, artifact)
+	return b.buildArtifact(ctx, ks, artifact)
 }
 
 // BuildOffered returns the state that Flux would apply for ks if it could: that of the artifact which the source offers
@@ -84,18 +84,23 @@ func (b *Builder) BuildOffered(ctx context.Context, ks *kustomizev1.Kustomizatio
 	if err != nil {
 		return nil, err
 	}
-	return b.build(ctx, ks, artifact)
+	return b.buildArtifact(ctx, ks, artifact)
 }
 
-func (b *Builder) build(ctx context.Context, ks *kustomizev1.Kustomization, artifact *meta.Artifact) (state *State, err error) {
+func (b *Builder) buildArtifact(ctx context.Context, ks *kustomizev1.Kustomization, artifact *meta.Artifact) (*State, error) {
 	root, release, err := b.checkout(ctx, artifact, sourceName(ks))
 	if err != nil {
 		return nil, err
 	}
+	return b.build(ctx, ks, artifact.Revision, root, release)
+}
+
+// build builds ks from the tree at root, which it gives back.
+func (b *Builder) build(ctx context.Context, ks *kustomizev1.Kustomization, revision, root string, release func() error) (state *State, err error) {
 	defer func() { err = errors.Join(err, release()) }()
 	state = &State{
 		Owner:      ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name},
-		Revision:   artifact.Revision,
+		Revision:   revision,
 		Generation: ks.Generation,
 		Hidden:     &redact.Values{},
 	}

@@ -10,13 +10,13 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 )
 
-// checkouts are the artifacts that a Builder has unpacked, by digest.
+// checkouts are the trees that a Builder has unpacked or copied: artifacts by digest, working trees by name.
 type checkouts struct {
 	mu    sync.Mutex
 	trees map[string]*checkout
 }
 
-// checkout is an unpacked artifact. A build writes into it and undoes that, so it is held by one at a time.
+// checkout is an unpacked artifact or a copied working tree. A build writes into it and undoes that, so it is held by one at a time.
 type checkout struct {
 	mu   sync.Mutex
 	root string
@@ -52,14 +52,20 @@ func (c *checkouts) tree(digest string) *checkout {
 
 // checkout returns a folder with the content of the artifact, and what gives it back.
 func (b *Builder) checkout(ctx context.Context, artifact *meta.Artifact, source string) (root string, release func() error, err error) {
+	return b.tree(artifact.Digest, func() (string, error) { return b.unpack(ctx, artifact, source) })
+}
+
+// tree returns the folder that unpack makes, which is made once for a key where folders are shared, and what gives it
+// back.
+func (b *Builder) tree(key string, unpack func() (string, error)) (root string, release func() error, err error) {
 	if b.shared == nil {
-		root, err = b.unpack(ctx, artifact, source)
+		root, err = unpack()
 		return root, func() error { return os.RemoveAll(root) }, err
 	}
-	tree := b.shared.tree(artifact.Digest)
+	tree := b.shared.tree(key)
 	tree.mu.Lock()
 	if tree.root == "" {
-		if tree.root, err = b.unpack(ctx, artifact, source); err != nil {
+		if tree.root, err = unpack(); err != nil {
 			tree.mu.Unlock()
 			return "", nil, err
 		}

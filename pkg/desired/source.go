@@ -17,6 +17,12 @@ func sourceName(ks *kustomizev1.Kustomization) string {
 	return fmt.Sprintf("%s %s/%s", ks.Spec.SourceRef.Kind, key.Namespace, key.Name)
 }
 
+// SourceOf names the source of a Kustomization as Kind/namespace/name.
+func SourceOf(ks *kustomizev1.Kustomization) string {
+	key := sourceKey(ks)
+	return fmt.Sprintf("%s/%s/%s", ks.Spec.SourceRef.Kind, key.Namespace, key.Name)
+}
+
 func sourceKey(ks *kustomizev1.Kustomization) types.NamespacedName {
 	key := types.NamespacedName{Namespace: ks.Spec.SourceRef.Namespace, Name: ks.Spec.SourceRef.Name}
 	if key.Namespace == "" {
@@ -27,10 +33,25 @@ func sourceKey(ks *kustomizev1.Kustomization) types.NamespacedName {
 
 // artifact reads the artifact that the Kustomization's source offers now.
 func (b *Builder) artifact(ctx context.Context, ks *kustomizev1.Kustomization) (*meta.Artifact, error) {
-	var source interface {
-		client.Object
-		GetArtifact() *meta.Artifact
+	source, err := b.source(ctx, ks)
+	if err != nil {
+		return nil, err
 	}
+	artifact := source.GetArtifact()
+	if artifact == nil {
+		return nil, fmt.Errorf("its source %s has no artifact yet", sourceName(ks))
+	}
+	return artifact, nil
+}
+
+// anySource is one of the kinds that a Kustomization's sourceRef may name.
+type anySource interface {
+	client.Object
+	GetArtifact() *meta.Artifact
+}
+
+func (b *Builder) source(ctx context.Context, ks *kustomizev1.Kustomization) (anySource, error) {
+	var source anySource
 	switch ks.Spec.SourceRef.Kind {
 	case sourcev1.GitRepositoryKind:
 		source = &sourcev1.GitRepository{}
@@ -46,9 +67,5 @@ func (b *Builder) artifact(ctx context.Context, ks *kustomizev1.Kustomization) (
 	if err := b.client.Get(ctx, sourceKey(ks), source); err != nil {
 		return nil, fmt.Errorf("its source %s cannot be read: %w", sourceName(ks), err)
 	}
-	artifact := source.GetArtifact()
-	if artifact == nil {
-		return nil, fmt.Errorf("its source %s has no artifact yet", sourceName(ks))
-	}
-	return artifact, nil
+	return source, nil
 }

@@ -222,8 +222,8 @@ func (p predictor) persisting(ctx context.Context, want, live *unstructured.Unst
 	}
 	declared, _ := ownership.Declared(outcome.applied, ownership.Kustomization)
 	keep = keep.Union(declared)
-	mine := keep.Union(emptyLists(foreign, want))
-	foreign = speaking(foreign.Union(secretData(live)).Difference(mine), live)
+	mine := keep.Union(emptyLists(foreign.Union(unowned(live)), want))
+	foreign = speaking(foreign.Union(secretData(live)).Union(unowned(live)).Difference(mine), live)
 	if foreign.Empty() {
 		return nil, nil
 	}
@@ -234,7 +234,7 @@ func (p predictor) persisting(ctx context.Context, want, live *unstructured.Unst
 	var found []Finding
 	for _, change := range diff(outcome.next, bare, outcome.shape()) {
 		for _, path := range untouched(live.Object, change.Path, change.Before) {
-			value, _ := fields.Get(live.Object, path)
+			value, _ := fields.Lookup(live.Object, path)
 			f := newFinding(live, path, value, nil)
 			f.attribute(outcome.managers)
 			f.Verdict = Persists
@@ -257,11 +257,35 @@ func secretData(live *unstructured.Unstructured) *fieldpath.Set {
 	return out
 }
 
+// unowned are the empty lists of a custom resource: where its schema knows the list, managedFields note none, whoever
+// wrote it. Built-in kinds have no empty lists.
+func unowned(live *unstructured.Unstructured) *fieldpath.Set {
+	out := fieldpath.NewSet()
+	if !custom(live) {
+		return out
+	}
+	var walk func(path fieldpath.Path, v any)
+	walk = func(path fieldpath.Path, v any) {
+		switch x := v.(type) {
+		case map[string]any:
+			for name, inner := range x {
+				walk(append(path.Copy(), fieldpath.FieldNameElement(name)), inner)
+			}
+		case []any:
+			if len(x) == 0 {
+				out.Insert(path)
+			}
+		}
+	}
+	walk(nil, compared(live))
+	return out
+}
+
 // speaking is the part of set that is in the compared part of live.
 func speaking(set *fieldpath.Set, live *unstructured.Unstructured) *fieldpath.Set {
 	out, content := fieldpath.NewSet(), compared(live)
 	set.Iterate(func(path fieldpath.Path) {
-		if _, ok := fields.Get(content, path); ok {
+		if _, ok := fields.Lookup(content, path); ok {
 			out.Insert(path)
 		}
 	})
@@ -271,11 +295,11 @@ func speaking(set *fieldpath.Set, live *unstructured.Unstructured) *fieldpath.Se
 // untouched are the paths, at or below path, where live already has what is there in value. The others are findings
 // already, with the other verdict.
 func untouched(live any, path fieldpath.Path, value any) []fieldpath.Path {
-	was, ok := fields.Get(live, path)
+	was, ok := fields.Lookup(live, path)
 	if !ok {
 		return nil
 	}
-	if fields.Equal(was, value) {
+	if isNull(was) && (value == nil || isNull(value)) || fields.Equal(was, value) {
 		return []fieldpath.Path{path}
 	}
 	inner, _ := value.(map[string]any)
@@ -285,6 +309,11 @@ func untouched(live any, path fieldpath.Path, value any) []fieldpath.Path {
 		out = append(out, untouched(live, below, inner[name])...)
 	}
 	return out
+}
+
+func isNull(v any) bool {
+	_, null := v.(fields.Null)
+	return null
 }
 
 // shape learns from the managers before and after.

@@ -43,6 +43,9 @@ const (
 	Persists Verdict = "Persists"
 	// Held: it stays while something holds Flux off; Finding.Holder says what.
 	Held Verdict = "Held"
+	// Pending: the working tree that the cluster is compared with has it, what Flux applied has not. Flux changes it once
+	// git has what the working tree has.
+	Pending Verdict = "Pending"
 )
 
 // Object names an object of a cluster.
@@ -71,9 +74,9 @@ type Finding struct {
 	// Revision is the revision of the owner's source that Desired comes from.
 	Revision string
 	Kind     Kind
-	// Path is nil for a missing or an orphaned object.
+	// Path is nil for an object as a whole: one that is missing or orphaned, or that a working tree does not have.
 	Path fieldpath.Path
-	// Desired and Live are JSON values; nil means absent. Values of Secrets are masked.
+	// Desired and Live are JSON values; nil means absent, fields.Null a null. Values of Secrets are masked.
 	Desired, Live any
 	// Manager is the field manager that wrote the live value, empty where nobody knows. It is what the client
 	// called itself. Subresource is set if it wrote through one. Time is when it last changed any of its fields.
@@ -183,5 +186,15 @@ func diff(live, next *unstructured.Unstructured, shape *fields.Shape) []fields.C
 			}
 		}
 	}
-	return fields.Diff(before, after, shape)
+	changes := fields.DiffNulls(before, after, shape)
+	for i := range changes { // a value that becomes null, or the other way round
+		change := &changes[i]
+		if change.Before == nil {
+			change.Before, _ = fields.Lookup(before, change.Path)
+		}
+		if change.After == nil {
+			change.After, _ = fields.Lookup(after, change.Path)
+		}
+	}
+	return changes
 }

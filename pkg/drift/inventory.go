@@ -35,10 +35,7 @@ func inventoryOf(ks *kustomizev1.Kustomization) (inventory, error) {
 // hold Flux off.
 func (s *Scanner) held(ctx context.Context, owner OwnerResult, inventory inventory, live *liveObjects, selected func(Object) bool) (found []Finding, failed []ObjectError) {
 	for key, version := range inventory {
-		want := &unstructured.Unstructured{}
-		want.SetGroupVersionKind(schema.GroupVersionKind{Group: key.Group, Version: version, Kind: key.Kind})
-		want.SetNamespace(key.Namespace)
-		want.SetName(key.Name)
+		want := placeholder(key, version)
 		o := objectOf(want)
 		if selected != nil && !selected(o) {
 			continue
@@ -67,6 +64,15 @@ func (s *Scanner) held(ctx context.Context, owner OwnerResult, inventory invento
 	}
 	order(found)
 	return found, failed
+}
+
+// placeholder is an object of which nothing is known but its name.
+func placeholder(key desired.Key, version string) *unstructured.Unstructured {
+	out := &unstructured.Unstructured{}
+	out.SetGroupVersionKind(schema.GroupVersionKind{Group: key.Group, Version: version, Kind: key.Kind})
+	out.SetNamespace(key.Namespace)
+	out.SetName(key.Name)
+	return out
 }
 
 func (o Object) desiredKey() desired.Key {

@@ -225,17 +225,19 @@ func (s *Scanner) stillClaims(ctx context.Context, object Object, owner ownershi
 	return ok && claims == owner && now.DeletionTimestamp == nil, nil
 }
 
-// orphan adds the finding about an object that is left. Nothing is told of its content: it may hold what was substituted
-// from a Secret that is gone.
 func (r *OwnerResult) orphan(o Object) {
 	r.Findings = append(r.Findings, Finding{Object: o, Owner: r.Owner, Revision: r.Revision, Kind: Orphaned, Verdict: Persists})
+	r.Documents = append(r.Documents, named(o))
+}
+
+// named are the documents of an object that git does not have. Nothing is told of its content: it may hold what was
+// substituted from a Secret that is gone.
+func named(o Object) Documents {
 	metadata := map[string]any{"name": o.Name}
 	if o.Namespace != "" {
 		metadata["namespace"] = o.Namespace
 	}
-	r.Documents = append(r.Documents, Documents{Object: o, Live: map[string]any{
-		"apiVersion": o.GroupVersion().String(), "kind": o.Kind, "metadata": metadata,
-	}})
+	return Documents{Object: o, Live: map[string]any{"apiVersion": o.GroupVersion().String(), "kind": o.Kind, "metadata": metadata}}
 }
 
 // elsewhere reports whether an owner that is not in the cluster belongs to another one: not even its namespace is here. One

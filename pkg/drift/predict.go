@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -98,7 +99,7 @@ func drifted(live, applied *unstructured.Unstructured) bool {
 		delete(metadata, "finalizers")
 		delete(metadata, "ownerReferences")
 	}
-	return !fields.Equal(sides[0], sides[1])
+	return !apiequality.Semantic.DeepEqual(sides[0], sides[1]) // which tells nulls from absent fields
 }
 
 // takesOver reports whether Flux rewrites the object's managedFields or strips metadata before it applies.
@@ -174,7 +175,7 @@ func isService(object *unstructured.Unstructured) bool {
 // completed returns content as the API server would store it in place of from: removed fields that have defaults
 // come back with them.
 func (p predictor) completed(ctx context.Context, from *unstructured.Unstructured, content map[string]any) (*unstructured.Unstructured, error) {
-	if fields.Equal(from.Object, content) {
+	if apiequality.Semantic.DeepEqual(from.Object, content) {
 		return from, nil
 	}
 	out := &unstructured.Unstructured{Object: content}

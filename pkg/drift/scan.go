@@ -27,6 +27,8 @@ type Result struct {
 	Owners []OwnerResult
 	// Elsewhere are the owners of other clusters that apply objects to this one.
 	Elsewhere []Elsewhere
+	// Checkout is what was compared with, where that was not what Flux applied; see desired.CheckoutRevision.
+	Checkout string
 	// Unlisted are the kinds among whose objects orphans could not be looked for.
 	Unlisted []KindError
 }
@@ -78,6 +80,8 @@ type Selection struct {
 	// looked for in all the cluster.
 	Namespace string
 	Kinds     []schema.GroupKind
+	// Checkout, if not nil, is compared with in place of what Flux applied, and selects the owners that build from it.
+	Checkout *Checkout
 }
 
 // ErrNoFlux is returned where the cluster does not serve Flux's Kustomization API.
@@ -104,9 +108,15 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	if err != nil {
 		return nil, err
 	}
+	result = &Result{}
+	if selection.Checkout != nil {
+		if list, err = selection.Checkout.owners(list); err != nil {
+			return nil, err
+		}
+		result.Checkout = desired.CheckoutRevision(selection.Checkout.Dir)
+	}
 	builder, done := s.Builder.Sharing()
 	defer func() { err = errors.Join(err, done()) }()
-	result = &Result{}
 	live := &liveObjects{client: s.Client}
 	known := known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}}
 	for i := range list {
@@ -174,12 +184,7 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 	for key := range inventory {
 		known.objects[key] = true
 	}
-	state, err := builder.Build(ctx, ks)
-	if mismatch := (*desired.RevisionError)(nil); errors.As(err, &mismatch) && (out.Failure != "" || out.Suspended) {
-		if offered, offeredErr := builder.BuildOffered(ctx, ks); offeredErr == nil {
-			state, err, out.Compared = offered, nil, offered.Revision
-		}
-	}
+	state, err := s.state(ctx, builder, ks, selection.Checkout, &out)
 	if err != nil {
 		out.Err = advise(err, out)
 		if !errors.Is(err, desired.ErrElsewhere) { // its inventory is of that cluster
@@ -187,7 +192,7 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 		}
 		return out
 	}
-	known.built[owner] = true
+	known.built[owner] = selection.Checkout == nil
 	for _, object := range state.Objects {
 		known.objects[desired.KeyOf(object.Unstructured)] = true
 	}
@@ -214,6 +219,13 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 		})
 	}
 	_ = group.Wait() // Errors are kept by object.
+	if selection.Checkout != nil {
+		s.pending(ctx, builder, ks, state, live, found)
+		out.Findings, out.Unproven = s.dropped(ctx, ks, state, inventory, live, selection.Object)
+		for _, f := range out.Findings {
+			out.Documents = append(out.Documents, named(f.Object))
+		}
+	}
 	for i, object := range state.Objects {
 		if len(found[i]) > 0 {
 			out.Findings = append(out.Findings, found[i]...)
@@ -228,6 +240,22 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 		return out.Documents[i].Object.sortKey() < out.Documents[j].Object.sortKey()
 	})
 	return out
+}
+
+// state builds what the owner's objects are compared with, and notes in out which revision that is.
+func (s *Scanner) state(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, checkout *Checkout, out *OwnerResult) (*desired.State, error) {
+	if checkout != nil {
+		out.Compared = desired.CheckoutRevision(checkout.Dir)
+		return builder.BuildCheckout(ctx, ks, checkout.Dir)
+	}
+	state, err := builder.Build(ctx, ks)
+	if mismatch := (*desired.RevisionError)(nil); errors.As(err, &mismatch) && (out.Failure != "" || out.Suspended) {
+		if offered, err := builder.BuildOffered(ctx, ks); err == nil {
+			out.Compared = offered.Revision
+			return offered, nil
+		}
+	}
+	return state, err
 }
 
 // failure is Flux's message about its last reconciliation, or the reason alone where the message may quote a Secret. That

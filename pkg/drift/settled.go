@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
 
@@ -22,7 +23,7 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 	if !ok || !fields.Contains(compared(live), filledIn(desired), ownership.Shape(managers)) {
 		return false
 	}
-	if len(takeover) > 0 && stripped(live) {
+	if len(takeover) > 0 && stripped(live) || custom(desired) && !fields.HasNulls(compared(live), compared(desired)) {
 		return false
 	}
 	stale := false
@@ -40,6 +41,12 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 		}
 	}
 	return true
+}
+
+// custom reports whether the API server reads the kind without a Go type, so that nulls and empty lists are what
+// somebody wrote.
+func custom(object *unstructured.Unstructured) bool {
+	return !scheme.Scheme.Recognizes(object.GroupVersionKind())
 }
 
 // structs are the fields of Kubernetes' own kinds that Flux declares empty where git leaves them out, because it reads

@@ -21,7 +21,7 @@ func removeFrom(parent any, set, keep *fieldpath.Set) any {
 	case map[string]any:
 		out := make(map[string]any, len(p))
 		for name, v := range p {
-			if left := removeElement(v, fieldpath.FieldNameElement(name), set, keep); left != nil {
+			if left, stays := removeElement(v, fieldpath.FieldNameElement(name), set, keep); stays {
 				out[name] = left
 			}
 		}
@@ -37,7 +37,7 @@ func removeFrom(parent any, set, keep *fieldpath.Set) any {
 				out = append(out, item)
 				continue
 			}
-			if left := removeElement(item, element, set, keep); left != nil {
+			if left, stays := removeElement(item, element, set, keep); stays {
 				out = append(out, keyed(left, element))
 			}
 		}
@@ -60,20 +60,21 @@ func keyed(item any, element fieldpath.PathElement) any {
 	return item
 }
 
-func removeElement(v any, element fieldpath.PathElement, set, keep *fieldpath.Set) any {
+// removeElement returns what is left of v, which may be a null that stays, and whether anything is.
+func removeElement(v any, element fieldpath.PathElement, set, keep *fieldpath.Set) (left any, stays bool) {
 	sub := set.WithPrefix(element)
 	kept := keep.WithPrefix(element)
 	if (set.Members.Has(element) || element.FieldName != nil && !sub.Empty()) && !keep.Members.Has(element) && kept.Empty() {
-		return nil
+		return nil, false
 	}
-	if sub.Empty() {
-		return v
+	if v == nil || sub.Empty() {
+		return v, true
 	}
-	left := removeFrom(v, sub, kept)
+	left = removeFrom(v, sub, kept)
 	if left == nil && keep.Members.Has(element) {
-		return empty(v)
+		return empty(v), true
 	}
-	return left
+	return left, left != nil
 }
 
 // empty returns the empty list or map that v becomes when all its fields are removed and it stays itself.

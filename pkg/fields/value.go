@@ -23,6 +23,42 @@ func Get(root any, path fieldpath.Path) (any, bool) {
 	return current, current != nil
 }
 
+// Lookup is Get, but tells a null that is there from an absent field: it returns Null for it.
+func Lookup(root any, path fieldpath.Path) (any, bool) {
+	if v, ok := Get(root, path); ok || len(path) == 0 {
+		return v, ok
+	}
+	parent, _ := Get(root, path[:len(path)-1])
+	last := path[len(path)-1]
+	if m, ok := parent.(map[string]any); ok && last.FieldName != nil {
+		if v, there := m[*last.FieldName]; there && v == nil {
+			return Null{}, true
+		}
+	}
+	return nil, false
+}
+
+// HasNulls reports whether outer has a null wherever inner has one. Lists are compared item by item, as far as both go.
+func HasNulls(outer, inner any) bool {
+	switch i := inner.(type) {
+	case map[string]any:
+		o, _ := outer.(map[string]any)
+		for name, v := range i {
+			if w, there := o[name]; v == nil && !there || !HasNulls(w, v) {
+				return false
+			}
+		}
+	case []any:
+		o, _ := outer.([]any)
+		for n := range min(len(o), len(i)) {
+			if !HasNulls(o[n], i[n]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // child returns the value that element selects in parent and, for list items, its index.
 func child(parent any, element fieldpath.PathElement) (any, int) {
 	switch p := parent.(type) {

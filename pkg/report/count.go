@@ -9,10 +9,10 @@ import (
 // Counts sums a scan up.
 type Counts struct {
 	Owners, Checked int
-	// Findings is Fields, Missing and Orphaned together; Objects are those with findings in fields. What git itself holds
+	// Findings is Fields, Missing, Extra (objects that a checkout does not have) and Orphaned together; Objects are those with findings in fields. What git itself holds
 	// Flux off is no finding: it is in Excepted alone.
-	Findings, Fields, Missing, Orphaned, Objects int
-	Persisting, Held, Excepted                   int
+	Findings, Fields, Missing, Extra, Orphaned, Objects int
+	Persisting, Held, Pending, Excepted                 int
 	// Failed is FailedObjects and FailedOwners together: what could not be checked, alone or with its whole owner. The
 	// objects of a failed owner are in no number.
 	Failed, FailedObjects, FailedOwners int
@@ -44,6 +44,10 @@ func Count(result *drift.Result) Counts {
 				c.Orphaned++
 				continue // said so, whatever Flux does
 			default:
+				if f.Kind == drift.Added && f.Path == nil {
+					c.Extra++
+					break
+				}
 				c.Fields++
 				objects[f.Object] = true
 			}
@@ -52,6 +56,8 @@ func Count(result *drift.Result) Counts {
 				c.Persisting++
 			case drift.Held:
 				c.Held++
+			case drift.Pending:
+				c.Pending++
 			case drift.Reverts:
 			}
 		}

@@ -110,6 +110,9 @@ func (t Table) row(owner drift.OwnerResult, f drift.Finding) []string {
 	case drift.Orphaned:
 		row[1], row[2], row[3] = "(the object)", absent, "left behind"
 	default:
+		if f.Kind == drift.Added && f.Path == nil {
+			row[1], row[2], row[3] = "(the object)", absent, "there"
+		}
 	}
 	if t.Wide {
 		row = append(row, orDash(f.Origin.String()))
@@ -148,6 +151,14 @@ func (t Table) will(owner drift.OwnerResult, f drift.Finding) string {
 		return "never revert"
 	case drift.Held:
 		return "not act: " + f.Holder
+	case drift.Pending:
+		switch {
+		case f.Kind == drift.Missing:
+			return "create once in git"
+		case f.Kind == drift.Added && f.Path == nil:
+			return "delete once in git"
+		}
+		return "change once in git"
 	case drift.Reverts:
 	}
 	verb := "revert"
@@ -178,13 +189,16 @@ func (t Table) answer(result *drift.Result) string {
 			return fmt.Sprintf("No drift in %s of %s, but %s could not be checked.\n",
 				plural(count.Checked-count.FailedObjects, "object"), plural(count.Owners-count.FailedOwners, "owner"), failed(count))
 		}
-		out := fmt.Sprintf("In sync: %s of %s equal git", plural(count.Checked, "object"), plural(count.Owners, "owner"))
+		out := fmt.Sprintf("In sync: %s of %s equal %s", plural(count.Checked, "object"), plural(count.Owners, "owner"), standard(result))
 		if count.Excepted > 0 {
 			out += fmt.Sprintf("; git holds Flux off %d of them", count.Excepted)
 		}
 		return out + ".\n"
 	}
-	out := differs(count)
+	out := differs(count, standard(result))
+	if count.Pending > 0 {
+		out += fmt.Sprintf("; Flux will change %d of them once git has what the checkout has", count.Pending)
+	}
 	if count.Persisting > 0 {
 		out += fmt.Sprintf("; Flux will never revert %d of them", count.Persisting)
 	}
@@ -208,17 +222,28 @@ func failed(count Counts) string {
 	return strings.Join(parts, " and ")
 }
 
-func differs(count Counts) string {
+// standard is what the cluster is held against.
+func standard(result *drift.Result) string {
+	if result.Checkout != "" {
+		return printable(result.Checkout)
+	}
+	return "git"
+}
+
+func differs(count Counts, from string) string {
 	var parts []string
 	if count.Fields > 0 {
 		verb := "differ"
 		if count.Fields == 1 {
 			verb = "differs"
 		}
-		parts = append(parts, fmt.Sprintf("%s of %s %s from git", plural(count.Fields, "field"), plural(count.Objects, "object"), verb))
+		parts = append(parts, fmt.Sprintf("%s of %s %s from %s", plural(count.Fields, "field"), plural(count.Objects, "object"), verb, from))
 	}
 	if count.Missing > 0 {
 		parts = append(parts, fmt.Sprintf("%s %s missing", plural(count.Missing, "object"), isOrAre(count.Missing)))
+	}
+	if count.Extra > 0 {
+		parts = append(parts, fmt.Sprintf("%s %s not in %s", plural(count.Extra, "object"), isOrAre(count.Extra), from))
 	}
 	if count.Orphaned > 0 {
 		parts = append(parts, fmt.Sprintf("%s %s orphaned", plural(count.Orphaned, "object"), isOrAre(count.Orphaned)))

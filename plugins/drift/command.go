@@ -25,6 +25,7 @@ type options struct {
 	config           *genericclioptions.ConfigFlags
 	output           string
 	owner            string
+	checkout, source string
 	overrideManagers []string
 	timeout          time.Duration
 }
@@ -52,6 +53,8 @@ Exit code: 0 in sync, 1 drift found, 2 bad input or something could not be check
 	o.config.AddFlags(cmd.PersistentFlags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "one of "+strings.Join(outputs, ", "))
 	cmd.Flags().StringVar(&o.owner, "owner", "", "compare only what this owner manages, as Kustomization/NAMESPACE/NAME")
+	cmd.Flags().StringVar(&o.checkout, "path", "", "compare with this working tree, the root of the repository, instead of what Flux applied")
+	cmd.Flags().StringVar(&o.source, "source", "", "the source that --path is a working tree of, as GitRepository/NAMESPACE/NAME, if there are several")
 	cmd.Flags().StringSliceVar(&o.overrideManagers, "override-manager", nil,
 		"a field manager that kustomize-controller takes over from, if it runs with this flag")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to try")
@@ -75,6 +78,12 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 		if selected.Owner.Kind != ownership.Kustomization {
 			return fmt.Errorf("--owner %s: only what Kustomizations manage is compared", o.owner)
 		}
+	}
+	switch {
+	case o.checkout != "":
+		selected.Checkout = &drift.Checkout{Dir: o.checkout, Source: o.source}
+	case o.source != "":
+		return errors.New("--source says what --path is a working tree of; give --path too")
 	}
 	wanted, err := parseObjects(args)
 	if err != nil {

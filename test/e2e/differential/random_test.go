@@ -441,7 +441,7 @@ func (p *plot) unreported(t *testing.T) []string {
 	}
 	declared, _ := ownership.Declared(declares, ownership.Kustomization)
 	var out []string
-	for _, change := range fields.Diff(speaking(p.pristine), speaking(p.before), shapeOf(t, p.pristine, p.before)) {
+	for _, change := range fields.DiffNulls(speaking(p.pristine), speaking(p.before), shapeOf(t, p.pristine, p.before)) {
 		counts := ownership.Holds(declared, change.Path) || slices.ContainsFunc(managers, func(m ownership.Manager) bool {
 			return !m.ClusterController() && ownership.Holds(m.Fields, change.Path)
 		})
@@ -469,15 +469,16 @@ func (p *plot) mispredicted(t *testing.T) []string {
 		case drift.Reverts:
 			expected = fields.With(expected, f.Path, p.known(f))
 		case drift.Persists:
-			was, _ := fields.Get(p.before.Object, f.Path)
-			is, _ := fields.Get(p.after.Object, f.Path)
-			if !fields.Equal(was, is) {
+			was, _ := fields.Lookup(p.before.Object, f.Path)
+			is, _ := fields.Lookup(p.after.Object, f.Path)
+			if !reflect.DeepEqual(was, is) {
 				out = append(out, fmt.Sprintf("%s was to persist, but Flux made %v of %v", fields.Name(f.Path), is, was))
 			}
 		}
 	}
 	known := 0
-	for _, change := range fields.Diff(expected, speaking(p.after), shapeOf(t, p.before, p.after)) {
+	expected = plain(expected)
+	for _, change := range fields.DiffNulls(expected, speaking(p.after), shapeOf(t, p.before, p.after)) {
 		if p.byOthers(t, change.Path) || sameItems(change.Before, change.After) || p.emptied(change) {
 			known++
 			continue
@@ -489,6 +490,27 @@ func (p *plot) mispredicted(t *testing.T) []string {
 		out = append(out, fmt.Sprintf("what was predicted differs from what Flux made:\n  %v\n  %v", expected, speaking(p.after)))
 	}
 	return out
+}
+
+// plain writes nulls as JSON has them.
+func plain(v any) any {
+	switch x := v.(type) {
+	case fields.Null:
+		return nil
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for k, inner := range x {
+			out[k] = plain(inner)
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(x))
+		for _, inner := range x {
+			out = append(out, plain(inner))
+		}
+		return out
+	}
+	return v
 }
 
 // byOthers reports whether somebody else than Flux wrote what is at path meanwhile: a cluster controller, or a person's
@@ -531,12 +553,10 @@ func allocated(path fieldpath.Path, want, actual any) any {
 	return out
 }
 
-// emptied reports whether nothing but empty maps and lists is left of what was predicted to lose all it has. The empty list
-// that somebody added to a field that the schema knows stays: a server-side apply cannot take it away.
+// emptied reports whether nothing but empty maps and lists is left of what was predicted to lose all it has.
 func (p *plot) emptied(change fields.Change) bool {
 	return change.Before == nil && hollow(change.After) && slices.ContainsFunc(p.findings, func(f drift.Finding) bool {
-		return f.Kind == drift.Added && len(f.Path) >= len(change.Path) && f.Path[:len(change.Path)].Equals(change.Path) &&
-			(len(f.Path) > len(change.Path) || isEmpty(nil, f.Live))
+		return f.Kind == drift.Added && len(f.Path) > len(change.Path) && f.Path[:len(change.Path)].Equals(change.Path)
 	})
 }
 
