@@ -16,7 +16,7 @@ func locate(found []Finding, state *desired.State, want desired.Object) {
 		case Missing:
 			found[i].Origin = set.Declared()
 		case Added:
-			found[i].Origin = origin.Origin{File: want.File}
+			found[i].Origin = origin.Origin{File: set.Declared().File}
 		default:
 			found[i].Origin = set.Origin(found[i].Path)
 		}

@@ -18,35 +18,44 @@ type Fields struct {
 	renamed bool
 }
 
-// Object finds the origin of an object as Flux applies it, whose manifest is in file.
+// Object finds the origin of an object as Flux applies it, whose manifest is in file; empty if that is not known. Kustomize
+// tells a wrong file where a patch replaced all annotations, so the others are looked through where it is not there.
 // It reads and parses the files that lead to the object, and no others, each of them up to a size.
 func (s *Sources) Object(file string, applied *unstructured.Unstructured) *Fields {
 	out := &Fields{object: applied, file: file}
-	if s == nil || file == "" {
+	if s == nil {
 		return out
 	}
-	r := newReplay(s, file)
-	var found []*object
-	for _, o := range r.run() {
-		if o.became(applied) {
-			found = append(found, o)
+	o := s.follow(file, applied)
+	if o == nil && file != "" {
+		o = s.follow("", applied)
+	}
+	if o != nil {
+		out.root, out.at, out.renamed = o.root, o.declared, true
+	}
+	return out
+}
+
+// follow returns the object of a file, or of any file if it is empty, that became what Flux applies; nil unless there is
+// exactly one.
+func (s *Sources) follow(file string, applied *unstructured.Unstructured) *object {
+	var found, within []*object
+	for _, o := range newReplay(s, file, applied.GetKind()).run() {
+		if !o.became(applied) {
+			continue
+		}
+		found = append(found, o)
+		if o.name().namespace == applied.GetNamespace() {
+			within = append(within, o)
 		}
 	}
-	if len(found) > 1 {
-		in := found[:0]
-		for _, o := range found {
-			if o.name().namespace == applied.GetNamespace() {
-				in = append(in, o)
-			}
-		}
-		found = in
+	if len(within) > 0 {
+		found = within
 	}
 	if len(found) != 1 {
-		return out
+		return nil
 	}
-	out.root, out.at = found[0].root, found[0].declared
-	out.renamed = true
-	return out
+	return found[0]
 }
 
 // became reports whether the object that left the build can be the one that Flux applies.

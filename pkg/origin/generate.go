@@ -22,6 +22,7 @@ func (r *replay) generate(l *layer, g generator, objects []*object) []*object {
 		if behavior == "replace" {
 			o.root.remove("data")
 			o.root.remove("binaryData")
+			o.declared = made.declared
 		}
 		for _, field := range []string{"data", "binaryData"} {
 			for _, f := range fieldsOf(made.root.get(field)) {
@@ -63,7 +64,7 @@ func (r *replay) generated(l *layer, g generator) *object {
 	if g.kind == "Secret" {
 		kind := filled(g.args.get("type"))
 		if kind == nil {
-			kind = newScalar("Opaque", g.args.at)
+			kind = newScalar("Opaque", Origin{}) // kustomize's default
 		}
 		root.set("type", kind)
 	}

@@ -69,7 +69,8 @@ func inStruct(meta strategicpatch.LookupPatchMeta, name string) strategicpatch.L
 	return sub
 }
 
-// mergeList merges the items that have the same merge keys, and puts new ones first. Lists without keys are replaced.
+// mergeList merges the items that have the same merge keys. Those of the patch come first, in its order. Lists without
+// keys are replaced.
 func mergeList(base, patch *node, name string, meta strategicpatch.LookupPatchMeta) *node {
 	if meta == nil {
 		return clean(patch.copy())
@@ -78,29 +79,36 @@ func mergeList(base, patch *node, name string, meta strategicpatch.LookupPatchMe
 	if err != nil || !slices.Contains(how.GetPatchStrategies(), "merge") {
 		return clean(patch.copy())
 	}
-	if slices.ContainsFunc(patch.items, func(item *node) bool { return directive(item) == "replace" }) {
+	if slices.ContainsFunc(patch.items, func(item *node) bool { return directive(item) == "replace" && len(item.fields) == 1 }) {
 		return clean(patch.copy())
 	}
-	out := &node{kind: list, at: base.at, items: slices.Clone(base.items)}
-	var added []*node
+	out := &node{kind: list, at: base.at}
+	left := slices.Clone(base.items)
 	for _, item := range patch.items {
-		at := slices.IndexFunc(out.items, func(old *node) bool { return sameItem(old, item, how.GetPatchMergeKey()) })
-		switch {
-		case at < 0 && directive(item) != "delete":
-			added = append(added, clean(item.copy()))
-		case at < 0:
-		case item.kind == scalar:
-			out.items[at] = item.copy()
-		default:
-			if merged := merge(out.items[at], item, items); merged != nil {
-				out.items[at] = merged
-			} else {
-				out.items = slices.Delete(out.items, at, at+1)
+		at := slices.IndexFunc(left, func(old *node) bool { return sameItem(old, item, how.GetPatchMergeKey()) })
+		if at < 0 {
+			if directive(item) != "delete" {
+				out.items = append(out.items, clean(item.copy()))
 			}
+			continue
+		}
+		old := left[at]
+		left = slices.Delete(left, at, at+1)
+		if merged := mergeItem(old, item, items); merged != nil {
+			out.items = append(out.items, merged)
 		}
 	}
-	out.items = append(added, out.items...)
+	out.items = append(out.items, left...)
 	return out
+}
+
+// mergeItem merges two items that are one. Kustomize does not replace single items, whatever a patch says.
+func mergeItem(old, item *node, meta strategicpatch.LookupPatchMeta) *node {
+	if directive(item) == "replace" {
+		item = item.copy()
+		item.remove("$patch")
+	}
+	return merge(old, item, meta)
 }
 
 // sameItem reports whether two items of a list are one: equal scalars, or maps with equal keys. The key of ports is

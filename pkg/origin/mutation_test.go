@@ -104,7 +104,7 @@ func examine(t *testing.T, repository string, ks *kustomizev1.Kustomization) sco
 			switch {
 			case at.File == "":
 				s.unknown++
-				t.Logf("nothing known of %s", name)
+				t.Logf("nothing known of %s, declared in %s", name, object.File)
 			case at.Line == 0:
 				if tree.sets(t, ks, at.File, name, leaf, before) {
 					s.file++
@@ -141,6 +141,13 @@ func examine(t *testing.T, repository string, ks *kustomizev1.Kustomization) sco
 func (r repo) check(t *testing.T, ks *kustomizev1.Kustomization, edits map[edit][]string, before map[string]string) map[string]string {
 	t.Helper()
 	bad := map[string]string{}
+	// The lines of the fields: two fields may have one line.
+	own := map[string]edit{}
+	for e, names := range edits {
+		for _, name := range names {
+			own[name] = edit{file: e.file, line: e.line}
+		}
+	}
 	ordered := slices.SortedFunc(maps.Keys(edits), func(a, b edit) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
 	})
@@ -153,13 +160,13 @@ func (r repo) check(t *testing.T, ks *kustomizev1.Kustomization, edits map[edit]
 					group = append(group, e)
 				}
 			}
-			r.checkGroup(t, ks, group, edits, before, bad)
+			r.checkGroup(t, ks, group, edits, own, before, bad)
 		}
 	}
 	return bad
 }
 
-func (r repo) checkGroup(t *testing.T, ks *kustomizev1.Kustomization, group []edit, edits map[edit][]string, before, bad map[string]string) {
+func (r repo) checkGroup(t *testing.T, ks *kustomizev1.Kustomization, group []edit, edits map[edit][]string, own map[string]edit, before, bad map[string]string) {
 	t.Helper()
 	if len(group) == 0 {
 		return
@@ -172,13 +179,14 @@ func (r repo) checkGroup(t *testing.T, ks *kustomizev1.Kustomization, group []ed
 			}
 			return
 		}
-		r.checkGroup(t, ks, group[:len(group)/2], edits, before, bad)
-		r.checkGroup(t, ks, group[len(group)/2:], edits, before, bad)
+		r.checkGroup(t, ks, group[:len(group)/2], edits, own, before, bad)
+		r.checkGroup(t, ks, group[len(group)/2:], edits, own, before, bad)
 		return
 	}
 	after := leaves(state)
-	should := map[string]edit{}
+	should, lines := map[string]edit{}, map[edit]bool{}
 	for _, e := range group {
+		lines[edit{file: e.file, line: e.line}] = true
 		for _, name := range edits[e] {
 			should[name] = e
 			if after[name] == before[name] {
@@ -187,8 +195,8 @@ func (r repo) checkGroup(t *testing.T, ks *kustomizev1.Kustomization, group []ed
 		}
 	}
 	for name := range before {
-		if _, ok := should[name]; !ok && after[name] != before[name] {
-			bad[name] = fmt.Sprintf("changes from %s to %s without its line", before[name], after[name])
+		if _, ok := should[name]; !ok && !lines[own[name]] && after[name] != before[name] {
+			bad[name] = fmt.Sprintf("changes from %s to %s without its line, of %v", before[name], after[name], group)
 		}
 	}
 }
@@ -252,7 +260,7 @@ func (r repo) locate(at origin.Origin, leaf leaf) (edit, bool) {
 	if at.Line > len(lines) {
 		return edit{}, false
 	}
-	if strings.Contains(leaf.text, "\n") && regexp.MustCompile(`[|>][-+0-9]*\s*$`).MatchString(lines[at.Line-1]) {
+	if regexp.MustCompile(`[|>][-+0-9]*\s*$`).MatchString(lines[at.Line-1]) {
 		// The lines of a block follow the one that names it.
 		return edit{at.File, at.Line + 1, len(lines[at.Line]) - len(strings.TrimLeft(lines[at.Line], " "))}, true
 	}
@@ -261,6 +269,7 @@ func (r repo) locate(at origin.Origin, leaf leaf) (edit, bool) {
 	for _, pattern := range []string{
 		`\b` + regexp.QuoteMeta(leaf.name) + `["']?\s*[:=]\s*["']?(` + value + `)(?:$|["',\s}\]])`,
 		`(?:^|.*[\s"'=:{\[,])(` + value + `)(?:$|["',\s}\]])`,
+		`\b` + regexp.QuoteMeta(leaf.name) + `["']?\s*[:=]\s*["']?([^"'\s,}\]]+)`,
 		`["']?value["']?:\s*["']?([^"'\s,}\]]+)`,
 		`.*(?:[:=]\s*|- )["']?([^"'\s][^"'\s]*)["']?\s*(?:#.*)?$`,
 	} {
@@ -301,6 +310,9 @@ func other(text string) string {
 	}
 	if strings.HasPrefix(text, "${") {
 		return "x" + text
+	}
+	if alias := regexp.MustCompile(`^\*\w+`); alias.MatchString(text) {
+		return alias.ReplaceAllString(text, "other")
 	}
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -369,7 +381,7 @@ func leavesOf(object desired.Object) map[string]leaf {
 }
 
 // identity reports whether a field names the object or an item, so that a change makes another one of it; or is a label
-// that Flux writes itself.
+// or annotation of Flux or kustomize.
 func identity(path fieldpath.Path) bool {
 	last := path[len(path)-1]
 	if len(path) > 1 && path[len(path)-2].Key != nil && last.FieldName != nil {
@@ -383,7 +395,8 @@ func identity(path fieldpath.Path) bool {
 	case "apiVersion", "kind", "metadata.name", "metadata.namespace":
 		return true
 	default:
-		return strings.HasPrefix(name, `metadata.labels["kustomize.toolkit.fluxcd.io/`)
+		return strings.HasPrefix(name, `metadata.labels["kustomize.toolkit.fluxcd.io/`) ||
+			strings.HasPrefix(name, `metadata.annotations["kustomize.toolkit.fluxcd.io/`) || strings.HasPrefix(name, `metadata.annotations["config.kubernetes.io/`)
 	}
 }
 

@@ -9,8 +9,11 @@ import (
 type replay struct {
 	sources *Sources
 	owner   owner
-	// file is the one whose objects are followed. The others are only read where a replacement copies from them.
-	file string
+	// file is the one whose objects are followed. The others are only read where a replacement copies from them. Empty
+	// stands for all files with objects of the kind.
+	file, kind string
+	// left is how many bytes of manifests may still be parsed.
+	left int
 	// copied are the names of the objects that replacements copy from.
 	copied []string
 	// layers and parsed are what has been read already.
@@ -19,9 +22,9 @@ type replay struct {
 	holds  map[string]bool
 }
 
-func newReplay(s *Sources, file string) *replay {
+func newReplay(s *Sources, file, kind string) *replay {
 	return &replay{
-		sources: s, owner: s.owner(), file: file,
+		sources: s, owner: s.owner(), file: file, kind: kind, left: maxText,
 		layers: map[string]*layer{}, parsed: map[string][]document{}, holds: map[string]bool{},
 	}
 }
@@ -34,7 +37,7 @@ func (r *replay) run() []*object {
 	r.look(r.sources.dir, 0)
 	var out []*object
 	for _, o := range r.layer(r.sources.dir, nil, 0) {
-		if o.declared.File == r.file {
+		if r.file == "" || o.declared.File == r.file {
 			r.owner.common(o.root)
 			out = append(out, o)
 		}
@@ -52,7 +55,7 @@ func (r *replay) look(dir string, depth int) bool {
 	if l == nil {
 		return false
 	}
-	held := r.sources.folder(dir).kustomization == r.file
+	held := r.file == "" || r.sources.folder(dir).kustomization == r.file
 	for _, name := range append(l.resources, l.components...) {
 		target := join(dir, name)
 		if r.sources.folder(target) != nil {
@@ -126,20 +129,19 @@ func (r *replay) layer(dir string, objects []*object, depth int) []*object {
 
 // manifests are the objects of a file that are followed.
 func (r *replay) manifests(file string) []*object {
-	if file != r.file && len(r.copied) == 0 {
+	if file != r.file && r.file != "" && len(r.copied) == 0 {
 		return nil
 	}
 	content, _ := r.sources.read(file)
 	docs := text{content: content, file: file}.documents(func(content string) bool {
-		if file == r.file {
-			return true
-		}
+		needed := file == r.file || r.file == "" && strings.Contains(content, r.kind)
 		for _, name := range r.copied {
-			if strings.Contains(content, name) {
-				return true
-			}
+			needed = needed || strings.Contains(content, name)
 		}
-		return false
+		if needed {
+			r.left -= len(content)
+		}
+		return needed && r.left >= 0
 	})
 	var out []*object
 	for _, doc := range docs {

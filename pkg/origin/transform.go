@@ -45,12 +45,12 @@ func (r *replay) patch(l *layer, patches []patch, o *object) bool {
 				}
 			case p.target != nil && o.selected(p.target), p.target == nil && o.called(doc.root):
 				o.rename()
-				before := o.name()
+				before, version := o.name(), o.root.get("apiVersion")
 				if o.root = merge(o.root, doc.root, schemaOf(o.gvk())); o.root == nil {
 					return false
 				}
 				if !p.renames {
-					o.keep(before)
+					o.keep(before, version)
 				}
 			}
 		}
@@ -58,9 +58,10 @@ func (r *replay) patch(l *layer, patches []patch, o *object) bool {
 	return true
 }
 
-// keep undoes what a patch did to the name: kustomize takes a patch's name and namespace for those of its target.
-func (o *object) keep(before name) {
+// keep undoes what a patch did to version, kind and name: kustomize takes those of a patch for those of its target.
+func (o *object) keep(before name, version *node) {
 	metadata := o.root.make("metadata")
+	o.root.set("apiVersion", version)
 	if kind := o.root.get("kind"); kind.scalar() != before.kind {
 		o.root.set("kind", newScalar(before.kind, Origin{}))
 	}

@@ -66,14 +66,14 @@ func TestAnEditIsShownFieldByField(t *testing.T) {
 	}
 	missing, item := list.Items[0], list.Items[1]
 	if missing.Kind != "Missing" || missing.Object.Name != "settings" || missing.Path != "" ||
-		missing.Origin == nil || *missing.Origin != (report.Origin{File: "shop/app.yaml", Line: 18}) {
+		missing.Origin == nil || *missing.Origin != (report.Origin{File: "shop/app.yaml", Line: 19}) {
 		t.Errorf("got %+v", missing)
 	}
 	if item.Kind != "Changed" || item.Path != "spec.template.spec.containers[name=api].resources.limits.memory" ||
 		item.Desired != "512Mi" || item.Live != "1Gi" || item.Manager != "kubectl-set" || item.Time == nil || item.Verdict != "Reverts" ||
 		item.Object != (report.ObjectRef{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "api"}) ||
 		item.Owner != (report.OwnerRef{Kind: "Kustomization", Namespace: "flux-system", Name: "shop"}) ||
-		!strings.HasPrefix(item.Revision, "main@sha1:") || item.Origin == nil || *item.Origin != (report.Origin{File: "shop/app.yaml", Line: 16}) {
+		!strings.HasPrefix(item.Revision, "main@sha1:") || item.Origin == nil || *item.Origin != (report.Origin{File: "shop/app.yaml", Line: 17}) {
 		t.Errorf("got %+v", item)
 	}
 	var fromYAML report.DriftReport
