@@ -140,7 +140,7 @@ func describe(findings []drift.Finding) string {
 func speaking(object *unstructured.Unstructured) map[string]any {
 	out := object.DeepCopy().Object
 	delete(out, "status")
-	for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"} {
+	for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"} {
 		unstructured.RemoveNestedField(out, "metadata", field)
 	}
 	// Requests to Flux, and what the API server makes of other fields.

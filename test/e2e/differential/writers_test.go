@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -117,7 +118,9 @@ func definition(object *unstructured.Unstructured) bool {
 
 // awaited reports whether Flux waits for the object before it applies others: one that a finalizer keeps from going
 // makes the whole reconciliation fail.
-func awaited(object *unstructured.Unstructured) bool { return object.GetKind() == "ClusterRole" }
+func awaited(object *unstructured.Unstructured) bool {
+	return object.GetKind() == "ClusterRole" || strings.HasSuffix(object.GetKind(), "Class")
+}
 
 func (w *writer) scale(ctx context.Context, live *unstructured.Unstructured) (string, error) {
 	manager, replicas := pick(w.rand, updaters), w.rand.IntN(4)
