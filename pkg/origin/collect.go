@@ -14,7 +14,7 @@ import (
 )
 
 // maxKept bounds the text that is kept for one Kustomization, in bytes before compression.
-const maxKept = 64 << 20
+const maxKept = 32 << 20
 
 // Owner is the Flux Kustomization that is built.
 type Owner struct {

@@ -11,11 +11,12 @@ import (
 
 // Fields knows where the fields of one object are set. It is for one goroutine.
 type Fields struct {
-	object  *unstructured.Unstructured
-	file    string
-	root    *node
-	at      Origin
-	renamed bool
+	object *unstructured.Unstructured
+	file   string
+	root   *node
+	at     Origin
+	// affixes are those that the build gives to names.
+	affixes []string
 }
 
 // Object finds the origin of an object as Flux applies it, whose manifest is in file; empty if that is not known. Kustomize
@@ -31,7 +32,7 @@ func (s *Sources) Object(file string, applied *unstructured.Unstructured) *Field
 		o = s.follow("", applied)
 	}
 	if o != nil {
-		out.root, out.at, out.renamed = o.root, o.declared, true
+		out.root, out.at, out.affixes = o.root, o.declared, o.affixes
 	}
 	return out
 }
@@ -39,8 +40,20 @@ func (s *Sources) Object(file string, applied *unstructured.Unstructured) *Field
 // follow returns the object of a file, or of any file if it is empty, that became what Flux applies; nil unless there is
 // exactly one.
 func (s *Sources) follow(file string, applied *unstructured.Unstructured) *object {
+	r := newReplay(s, file, applied)
+	if o := r.only(applied); o != nil || !r.chosen {
+		return o
+	}
+	// The name in the manifest is another one than was guessed.
+	r = newReplay(s, file, applied)
+	r.name = ""
+	return r.only(applied)
+}
+
+// only is the one object that became what Flux applies.
+func (r *replay) only(applied *unstructured.Unstructured) *object {
 	var found, within []*object
-	for _, o := range newReplay(s, file, applied.GetKind()).run() {
+	for _, o := range r.run() {
 		if !o.became(applied) {
 			continue
 		}
@@ -69,9 +82,9 @@ func (o *object) became(applied *unstructured.Unstructured) bool {
 		if dash := strings.LastIndexByte(base, '-'); dash >= 0 {
 			base, hash = base[:dash], base[dash+1:]
 		}
-		return len(hash) == 10 && explains(newScalar(n.name, Origin{}), base, false)
+		return len(hash) == 10 && explains(newScalar(n.name, Origin{}), base, nil)
 	}
-	return explains(newScalar(n.name, Origin{}), applied.GetName(), false)
+	return explains(newScalar(n.name, Origin{}), applied.GetName(), nil)
 }
 
 // Declared is where the object is declared: the first line of its manifest, or the entry of its generator.
@@ -96,7 +109,7 @@ func (f *Fields) Origin(path fieldpath.Path) Origin {
 	switch {
 	case !ok:
 		return found.written()
-	case found.kind == scalar && explains(found, applied, f.renamed), found.kind == mapping && isMap(applied), found.kind == list && isList(applied):
+	case found.kind == scalar && explains(found, applied, f.affixes), found.kind == mapping && isMap(applied), found.kind == list && isList(applied):
 		return found.written()
 	}
 	return found.written().whole()
@@ -127,7 +140,7 @@ func (f *Fields) find(path fieldpath.Path) *node {
 		}
 	}
 	for _, element := range path {
-		if n = n.element(element); n == nil {
+		if n = n.element(element, f.affixes); n == nil {
 			return nil
 		}
 	}
@@ -135,7 +148,7 @@ func (f *Fields) find(path fieldpath.Path) *node {
 }
 
 // element is what a part of a path selects.
-func (n *node) element(element fieldpath.PathElement) *node {
+func (n *node) element(element fieldpath.PathElement, affixes []string) *node {
 	switch {
 	case element.FieldName != nil:
 		return n.get(*element.FieldName)
@@ -146,7 +159,7 @@ func (n *node) element(element fieldpath.PathElement) *node {
 	}
 	var found *node
 	for _, item := range n.items {
-		if !item.selectedBy(element) {
+		if !item.selectedBy(element, affixes) {
 			continue
 		}
 		if found != nil {
@@ -159,9 +172,9 @@ func (n *node) element(element fieldpath.PathElement) *node {
 
 // selectedBy reports whether an item can be the one that an element names. A key that the item does not write has its
 // default there.
-func (n *node) selectedBy(element fieldpath.PathElement) bool {
+func (n *node) selectedBy(element fieldpath.PathElement, affixes []string) bool {
 	if element.Value != nil {
-		return n.kind == scalar && explains(n, (*element.Value).Unstructured(), false)
+		return n.kind == scalar && explains(n, (*element.Value).Unstructured(), nil)
 	}
 	if element.Key == nil || n.kind != mapping {
 		return false
@@ -172,7 +185,7 @@ func (n *node) selectedBy(element fieldpath.PathElement) bool {
 		if value == nil {
 			continue
 		}
-		if !explains(value, key.Value.Unstructured(), true) {
+		if !explains(value, key.Value.Unstructured(), affixes) {
 			return false
 		}
 		matched = true

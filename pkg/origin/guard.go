@@ -14,13 +14,11 @@ import (
 const anything = "\x00anything"
 
 // explains reports whether a scalar as it is written can have become the value that Flux applies: as it is, in another
-// spelling of the same number or quantity, encoded, with variables filled in, or with a changed name in it.
-func explains(written *node, applied any, renamed bool) bool {
+// spelling of the same number or quantity, encoded, with variables filled in, or, with affixes, as a reference to an
+// object whose name got some of them.
+func explains(written *node, applied any, affixes []string) bool {
 	if written.kind != scalar {
 		return false
-	}
-	if written.text == anything {
-		return true
 	}
 	var value string
 	switch v := applied.(type) {
@@ -34,18 +32,12 @@ func explains(written *node, applied any, renamed bool) bool {
 		value = fmt.Sprint(v)
 	}
 	text := written.text
-	switch {
-	case text == value, sameNumber(text, value), variable.MatchString(text) && pattern(text).MatchString(value):
-		return true
-	case text == "":
-		return false
-	case base64.StdEncoding.EncodeToString([]byte(text)) == value:
-		return true
-	}
-	// Names of other objects change where they are referred to.
-	return renamed && strings.Contains(value, text)
+	return text == anything || text == value || sameNumber(text, value) || filledIn(text, value) ||
+		text != "" && base64.StdEncoding.EncodeToString([]byte(text)) == value || renamed(text, value, affixes)
 }
 
+// sameNumber compares numbers, booleans and quantities however they are written, and texts but for the end of their last
+// line.
 func sameNumber(text, value string) bool {
 	if a, err := strconv.ParseFloat(text, 64); err == nil {
 		if b, err := strconv.ParseFloat(value, 64); err == nil {
@@ -66,30 +58,66 @@ func sameNumber(text, value string) bool {
 	return err == nil && a.Cmp(b) == 0
 }
 
-// variable is where Flux's post-build substitution, or kustomize's vars, fill something in.
-var variable = regexp.MustCompile(`\$\$?[({]`)
-
-// pattern matches what a text with variables can become.
-func pattern(text string) *regexp.Regexp {
-	var b strings.Builder
-	b.WriteString(`(?s)^`)
-	for text != "" {
-		at := variable.FindStringIndex(text)
-		if at == nil {
-			break
+// filledIn reports whether value is text with something in place of its variables, those of Flux's post-build
+// substitution and of kustomize.
+func filledIn(text, value string) bool {
+	parts := fixed(text)
+	if len(parts) == 1 {
+		return false
+	}
+	last := len(parts) - 1
+	rest, ok := strings.CutPrefix(value, parts[0])
+	if !ok || !strings.HasSuffix(rest, parts[last]) {
+		return false
+	}
+	rest = strings.TrimSuffix(rest, parts[last])
+	for _, part := range parts[1:last] {
+		if _, rest, ok = strings.Cut(rest, part); !ok {
+			return false
 		}
-		b.WriteString(regexp.QuoteMeta(text[:at[0]]) + `.*`)
-		text = text[at[1]:]
-		// To the end of the variable; one may stand within another.
-		for depth := 1; text != "" && depth > 0; text = text[1:] {
-			switch text[0] {
-			case '{', '(':
+	}
+	return true
+}
+
+// fixed are the parts of a text around its variables.
+func fixed(text string) []string {
+	var out []string
+	var part strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '$' || i+1 == len(text) || !strings.ContainsRune("{(", rune(text[i+1])) {
+			part.WriteByte(text[i])
+			continue
+		}
+		out = append(out, strings.TrimSuffix(part.String(), "$")) // $$ makes a $
+		part.Reset()
+		depth := 0
+		for i++; i < len(text); i++ { // one may stand within another
+			if strings.ContainsRune("{(", rune(text[i])) {
 				depth++
-			case '}', ')':
-				depth--
+			} else if strings.ContainsRune("})", rune(text[i])) {
+				if depth--; depth == 0 {
+					break
+				}
 			}
 		}
 	}
-	b.WriteString(regexp.QuoteMeta(text) + `$`)
-	return regexp.MustCompile(b.String())
+	return append(out, part.String())
+}
+
+// hashed is what kustomize appends to the names of generated objects.
+var hashed = regexp.MustCompile(`^-[2456789bcdfghkmt]{10}$`)
+
+// renamed reports whether value is text with affixes around it, or with a hash at its end.
+func renamed(text, value string, affixes []string) bool {
+	if text == "" {
+		return false
+	}
+	before, after, ok := strings.Cut(value, text)
+	if !ok {
+		return false
+	}
+	for _, affix := range affixes {
+		before, after = strings.TrimPrefix(before, affix), strings.TrimPrefix(after, affix)
+	}
+	return before == "" && (after == "" || hashed.MatchString(after))
 }

@@ -10,9 +10,7 @@ import (
 // layer is one kustomization, with the places of what it says. What is in a list comes in the order in which kustomize
 // applies it.
 type layer struct {
-	dir string
-	// doc is the kustomization.yaml.
-	doc        *node
+	dir        string
 	resources  []string
 	components []string
 	patches    []patch
@@ -25,8 +23,6 @@ type layer struct {
 	images                    []image
 	generators                []generator
 	replacements              []*node
-	// opaque says that it names plugins, whose work is not followed.
-	opaque bool
 }
 
 // patch is a patch of either kind; which one shows in its text.
@@ -64,7 +60,7 @@ type generator struct {
 // newLayer reads a kustomization.
 func newLayer(dir string, doc *node) *layer {
 	l := &layer{
-		dir: dir, doc: doc,
+		dir:          dir,
 		resources:    append(texts(doc.get("resources")), texts(doc.get("bases"))...),
 		components:   texts(doc.get("components")),
 		namespace:    filled(doc.get("namespace")),
@@ -73,8 +69,6 @@ func newLayer(dir string, doc *node) *layer {
 		annotations:  doc.get("commonAnnotations"),
 		replicas:     items(doc.get("replicas")),
 		replacements: items(doc.get("replacements")),
-		opaque: len(items(doc.get("transformers")))+len(items(doc.get("generators")))+len(items(doc.get("vars")))+
-			len(items(doc.get("configurations"))) > 0,
 	}
 	for _, entry := range items(doc.get("patchesStrategicMerge")) {
 		if strings.ContainsAny(entry.scalar(), "\n{") {

@@ -14,6 +14,8 @@ type object struct {
 	declared Origin
 	// names are those that it had before, oldest first; patches may name it by any of them.
 	names []name
+	// affixes are those that the build gives to names.
+	affixes []string
 	// hashed says that kustomize appends a hash of the content to its name.
 	hashed bool
 }

@@ -3,6 +3,8 @@ package origin
 import (
 	"path"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // replay follows single objects through the layers of a build.
@@ -12,25 +14,37 @@ type replay struct {
 	// file is the one whose objects are followed. The others are only read where a replacement copies from them. Empty
 	// stands for all files with objects of the kind.
 	file, kind string
-	// left is how many bytes of manifests may still be parsed.
-	left int
+	// name, if not empty, is what the object that is followed is called in the end: of the manifests in a file only those
+	// are parsed whose names fit it best. chosen says that some were left out.
+	name   string
+	chosen bool
+	// left is how many bytes of manifests may still be parsed, steps see maxSteps.
+	left, steps int
+	// affixes are those that layers give to names.
+	affixes []string
 	// copied are the names of the objects that replacements copy from.
 	copied []string
 	// layers and parsed are what has been read already.
 	layers map[string]*layer
 	parsed map[string][]document
 	holds  map[string]bool
+	// within are the folders that are being gone through: none is a part of itself.
+	within map[string]bool
 }
 
-func newReplay(s *Sources, file, kind string) *replay {
+func newReplay(s *Sources, file string, applied *unstructured.Unstructured) *replay {
 	return &replay{
-		sources: s, owner: s.owner(), file: file, kind: kind, left: maxText,
-		layers: map[string]*layer{}, parsed: map[string][]document{}, holds: map[string]bool{},
+		sources: s, owner: s.owner(), file: file, kind: applied.GetKind(), name: applied.GetName(), left: maxText, steps: maxSteps,
+		layers: map[string]*layer{}, parsed: map[string][]document{}, holds: map[string]bool{}, within: map[string]bool{},
 	}
 }
 
-// maxLayers bounds how deep kustomizations build on each other.
-const maxLayers = 32
+// maxLayers bounds how deep kustomizations build on each other, maxSteps how many there are, together with the objects
+// that each of them changes.
+const (
+	maxLayers = 32
+	maxSteps  = 50_000
+)
 
 // run returns the objects of the file, as they leave the build.
 func (r *replay) run() []*object {
@@ -39,6 +53,7 @@ func (r *replay) run() []*object {
 	for _, o := range r.layer(r.sources.dir, nil, 0) {
 		if r.file == "" || o.declared.File == r.file {
 			r.owner.common(o.root)
+			o.affixes = r.affixes
 			out = append(out, o)
 		}
 	}
@@ -99,6 +114,11 @@ func (r *replay) read(dir string) *layer {
 	if dir == r.sources.dir {
 		r.owner.merge(l)
 	}
+	for _, affix := range []*node{l.prefix, l.suffix} {
+		if affix != nil {
+			r.affixes = append(r.affixes, affix.text)
+		}
+	}
 	r.layers[dir] = l
 	return l
 }
@@ -107,9 +127,11 @@ func (r *replay) read(dir string) *layer {
 // kustomization that names it (kustomize, KustTarget.accumulateTarget).
 func (r *replay) layer(dir string, objects []*object, depth int) []*object {
 	l := r.read(dir)
-	if l == nil || depth > maxLayers {
+	if l == nil || depth > maxLayers || r.within[dir] || r.steps < 0 {
 		return objects
 	}
+	r.within[dir] = true
+	defer delete(r.within, dir)
 	for _, name := range l.resources {
 		target := join(dir, name)
 		if r.sources.folder(target) == nil {
@@ -124,6 +146,7 @@ func (r *replay) layer(dir string, objects []*object, depth int) []*object {
 	for _, name := range l.components {
 		objects = r.layer(join(dir, name), objects, depth+1)
 	}
+	r.steps -= 1 + len(objects)
 	return r.transform(l, objects)
 }
 
@@ -133,8 +156,10 @@ func (r *replay) manifests(file string) []*object {
 		return nil
 	}
 	content, _ := r.sources.read(file)
+	best := r.best(file, content)
 	docs := text{content: content, file: file}.documents(func(content string) bool {
-		needed := file == r.file || r.file == "" && strings.Contains(content, r.kind)
+		needed := (file == r.file || r.file == "" && strings.Contains(content, r.kind)) && fit(content, r.name) >= best
+		r.chosen = r.chosen || !needed
 		for _, name := range r.copied {
 			needed = needed || strings.Contains(content, name)
 		}
@@ -154,6 +179,40 @@ func (r *replay) manifests(file string) []*object {
 		out = append(out, &object{root: doc.root, declared: doc.at})
 	}
 	return out
+}
+
+// best is how well the names in a file fit, at best.
+func (r *replay) best(file, content string) int {
+	best := 0
+	if file == r.file && r.name != "" {
+		for _, part := range split(content) {
+			best = max(best, fit(part.content, r.name))
+		}
+	}
+	return best
+}
+
+// fit is the length of the longest name in a manifest that is a part of a name, for affixes may come to it.
+func fit(content, name string) int {
+	best := 0
+	for {
+		_, rest, ok := strings.Cut(content, "name")
+		if !ok {
+			return best
+		}
+		content = rest
+		value := strings.TrimLeft(rest, `"'`)
+		if value, ok = strings.CutPrefix(value, ":"); !ok {
+			continue
+		}
+		value = strings.TrimLeft(value, " \"'")
+		if end := strings.IndexAny(value, " \t\r\n\"',}"); end >= 0 {
+			value = value[:end]
+		}
+		if len(value) > best && strings.Contains(name, value) {
+			best = len(value)
+		}
+	}
 }
 
 // documents are those of a patch.

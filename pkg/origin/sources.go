@@ -4,7 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
+	"weak"
 )
 
 // Sources is the text from which the objects of one Kustomization were built, compressed, with nothing of it on disk. It
@@ -20,11 +21,14 @@ type Sources struct {
 	spec     string
 	declared string
 	document int
-	// last is the file that was unpacked last: the objects of a file are often asked for one after the other.
-	last struct {
-		sync.Mutex
-		file, content string
-	}
+	// last is the text that was unpacked last, for as long as memory is not short: the objects of a file are often asked
+	// for one after the other.
+	last atomic.Pointer[unpacked]
+}
+
+type unpacked struct {
+	file    string
+	content weak.Pointer[string]
 }
 
 // folder is a folder with a kustomization.
@@ -38,7 +42,18 @@ type folder struct {
 func (s *Sources) folder(dir string) *folder { return s.folders[path.Clean(dir)] }
 
 // read returns the text of a file; false where it is not kept.
-func (s *Sources) read(file string) (string, bool) { return find(s.blocks, file) }
+func (s *Sources) read(file string) (string, bool) {
+	if last := s.last.Load(); last != nil && last.file == file {
+		if content := last.content.Value(); content != nil {
+			return *content, true
+		}
+	}
+	content, ok := find(s.blocks, file)
+	if ok && len(content) >= blockSize/4 {
+		s.last.Store(&unpacked{file, weak.Make(&content)})
+	}
+	return content, ok
+}
 
 // owner reads what the spec of the Flux Kustomization says, with places where these are known.
 func (s *Sources) owner() owner {
@@ -54,15 +69,6 @@ func (s *Sources) owner() owner {
 		return owner{docs[0].root}
 	}
 	return owner{}
-}
-
-// Size is how much memory the text takes, in bytes, compressed.
-func (s *Sources) Size() int {
-	size := 0
-	for _, b := range s.blocks {
-		size += len(b.data.Value()) + len(b.first)
-	}
-	return size
 }
 
 // inside reports whether a path is below the root of the artifact.
