@@ -2,6 +2,7 @@ package desired
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,8 +40,9 @@ func TestAKeptStateIsTheOneThatWasBuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, err := builder.Build(t.Context(), ks)
-	if err != nil {
+	sharing, done := builder.Sharing()
+	kept, err := sharing.Build(t.Context(), ks)
+	if err := errors.Join(err, done()); err != nil {
 		t.Fatal(err)
 	}
 	if n := fetcher.calls.Load(); n != 1 {
