@@ -18,6 +18,7 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/kustomize/api/resmap"
 
@@ -32,6 +33,7 @@ type Builder struct {
 	fetcher Fetcher
 	// shared keeps artifacts from one build to the next; nil if none are kept.
 	shared *checkouts
+	cache  *Cache
 }
 
 // NewBuilder returns a Builder that reads sources and substitution variables with reader and artifacts with fetcher.
@@ -88,11 +90,25 @@ func (b *Builder) BuildOffered(ctx context.Context, ks *kustomizev1.Kustomizatio
 }
 
 func (b *Builder) buildArtifact(ctx context.Context, ks *kustomizev1.Kustomization, artifact *meta.Artifact) (*State, error) {
+	key, err := b.cacheKey(ctx, ks, artifact)
+	if err != nil {
+		return nil, err
+	}
+	if key != "" {
+		if state := b.cache.load(key, ks, artifact); state != nil {
+			return state, b.scopes(state)
+		}
+	}
 	root, release, err := b.checkout(ctx, artifact, sourceName(ks))
 	if err != nil {
 		return nil, err
 	}
-	return b.build(ctx, ks, artifact.Revision, root, release)
+	state, err := b.build(ctx, ks, artifact.Revision, root, release)
+	if err == nil && key != "" {
+		// What cannot be kept is built again.
+		_ = b.cache.save(key, state)
+	}
+	return state, err
 }
 
 // build builds ks from the tree at root, which it gives back.
@@ -177,16 +193,13 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	for _, object := range rendered {
 		file := files[KeyOf(object)]
 		ssautil.RemoveCABundleFromCRD(object)
-		if err := b.scope(object); err != nil {
-			return err
-		}
 		secret := encrypted(object)
 		if secret {
 			state.Digest = ""
 		}
 		state.Objects = append(state.Objects, Object{Unstructured: object, File: file, Encrypted: secret})
 	}
-	return nil
+	return b.scopes(state)
 }
 
 // substitute runs the post-build substitution; variables that are missing are an error, kustomize-controller's default
@@ -212,18 +225,24 @@ func (b *Builder) substitute(ctx context.Context, ks *kustomizev1.Kustomization,
 	return nil
 }
 
-// scope removes the namespace that kustomize may have set on an object of a cluster-scoped kind; the API server drops
-// it too. A kind that is not installed is left as it is.
-func (b *Builder) scope(object *unstructured.Unstructured) error {
-	gvk := object.GroupVersionKind()
-	mapping, err := b.client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
-	switch {
-	case apimeta.IsNoMatchError(err):
-		return nil
-	case err != nil:
-		return fmt.Errorf("look up the scope of %s: %w", gvk.Kind, err)
-	case mapping.Scope.Name() == apimeta.RESTScopeNameRoot:
-		object.SetNamespace("")
+// scopes removes the namespaces that kustomize may have set on objects of cluster-scoped kinds; the API server drops
+// them too. A kind that is not installed is left as it is.
+func (b *Builder) scopes(state *State) error {
+	cluster := map[schema.GroupVersionKind]bool{}
+	for _, object := range state.Objects {
+		gvk := object.GroupVersionKind()
+		root, known := cluster[gvk]
+		if !known {
+			mapping, err := b.client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+			if err != nil && !apimeta.IsNoMatchError(err) {
+				return fmt.Errorf("look up the scope of %s: %w", gvk.Kind, err)
+			}
+			root = err == nil && mapping.Scope.Name() == apimeta.RESTScopeNameRoot
+			cluster[gvk] = root
+		}
+		if root {
+			object.SetNamespace("")
+		}
 	}
 	return nil
 }

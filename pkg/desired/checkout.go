@@ -26,7 +26,9 @@ type checkout struct {
 // function that removes what it unpacked; the Builder must not be used any more then.
 func (b *Builder) Sharing() (*Builder, func() error) {
 	shared := &checkouts{trees: map[string]*checkout{}}
-	return &Builder{client: b.client, fetcher: b.fetcher, shared: shared}, shared.remove
+	out := *b
+	out.shared = shared
+	return &out, shared.remove
 }
 
 func (c *checkouts) remove() error {

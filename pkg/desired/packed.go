@@ -35,13 +35,24 @@ func (p Packed) Kind() schema.GroupVersionKind { return p.Key.GroupKind().WithVe
 
 // Object returns the object, which is the caller's own.
 func (p Packed) Object() Object {
-	content, err := fields.Decode(p.text)
+	object, err := decodeObject(p.text)
 	if err != nil {
 		// Only pack makes a Packed.
 		panic(fmt.Sprintf("%s %s was packed into what cannot be decoded", p.Key.Kind, p.Key.Name))
 	}
-	object, _ := content.(map[string]any)
-	return Object{Unstructured: &unstructured.Unstructured{Object: object}, File: p.file, Encrypted: p.encrypted}
+	return Object{Unstructured: object, File: p.file, Encrypted: p.encrypted}
+}
+
+func decodeObject(text []byte) (*unstructured.Unstructured, error) {
+	content, err := fields.Decode(text)
+	if err != nil {
+		return nil, err
+	}
+	object, ok := content.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("it is a %T", content)
+	}
+	return &unstructured.Unstructured{Object: object}, nil
 }
 
 // Same reports whether both are the same object with the same content.

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"encoding/binary"
 	"io"
+	"iter"
 	"sort"
 	"strings"
 	"unique"
@@ -76,28 +77,39 @@ func find(blocks []block, path string) (string, bool) {
 	if at < 0 {
 		return "", false
 	}
-	content, err := io.ReadAll(flate.NewReader(strings.NewReader(blocks[at].data.Value())))
-	if err != nil {
-		return "", false
-	}
-	rest := string(content)
-	next := func() string {
-		n, used := binary.Uvarint([]byte(rest[:min(len(rest), binary.MaxVarintLen64)]))
-		if used <= 0 || n > uint64(len(rest)-used) {
-			rest = ""
-			return ""
-		}
-		s := rest[used : used+int(n)]
-		rest = rest[used+int(n):]
-		return s
-	}
-	for rest != "" {
-		name, text := next(), next()
+	for name, text := range blocks[at].files() {
 		if name == path {
 			return text, true
 		}
 	}
 	return "", false
+}
+
+// files unpacks the files of a block. A damaged block ends early.
+func (b block) files() iter.Seq2[string, string] {
+	return func(yield func(name, text string) bool) {
+		content, err := io.ReadAll(flate.NewReader(strings.NewReader(b.data.Value())))
+		if err != nil {
+			return
+		}
+		rest := string(content)
+		next := func() string {
+			n, used := binary.Uvarint([]byte(rest[:min(len(rest), binary.MaxVarintLen64)]))
+			if used <= 0 || n > uint64(len(rest)-used) {
+				rest = ""
+				return ""
+			}
+			s := rest[used : used+int(n)]
+			rest = rest[used+int(n):]
+			return s
+		}
+		for rest != "" {
+			name := next()
+			if text := next(); !yield(name, text) {
+				return
+			}
+		}
+	}
 }
 
 // dir is the folder of a path, with a slash at its end.

@@ -41,6 +41,9 @@ func (v *Values) Add(text string) {
 	}
 }
 
+// Empty reports whether nothing is hidden.
+func (v *Values) Empty() bool { return v == nil || len(v.values) == 0 }
+
 // Text returns text with every hidden value masked.
 func (v *Values) Text(text string) string {
 	if v == nil || len(v.values) == 0 {

@@ -46,6 +46,6 @@ func (o *options) connect(stderr io.Writer) (*drift.Scanner, meta.RESTMapper, er
 		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 	}
 	return &drift.Scanner{
-		Client: c, Builder: builder, OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
+		Client: c, Builder: builder.WithCache(cli.Cache(o.config)), OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
 	}, mapper, nil
 }
