@@ -12,9 +12,9 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,7 +49,7 @@ func TestBuildsEqualFluxsOwnAndNothingDiffersAfterwards(t *testing.T) {
 	}
 	setUp(ctx, t, cluster, list)
 	artifact := publish(ctx, t, cluster)
-	apply(ctx, t, cluster, list)
+	apply(ctx, t, cluster, list, artifact.Revision)
 
 	builder, done := desired.NewBuilder(cluster.Admin(), desired.NewClusterFetcher()).Sharing()
 	t.Cleanup(func() {
@@ -168,28 +168,31 @@ func publish(ctx context.Context, t *testing.T, cluster *harness.Cluster) *meta.
 	return artifact
 }
 
-// apply has Flux apply everything, several Kustomizations at a time, and reads how they are afterwards.
-func apply(ctx context.Context, t *testing.T, cluster *harness.Cluster, list []*kustomizev1.Kustomization) {
+// apply has Flux apply everything, and reads how it is afterwards.
+func apply(ctx context.Context, t *testing.T, cluster *harness.Cluster, list []*kustomizev1.Kustomization, revision string) {
 	t.Helper()
-	var group errgroup.Group
-	group.SetLimit(4)
 	for _, ks := range list {
 		if err := cluster.Admin().Create(ctx, ks); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i, ks := range list {
-		group.Go(func() error {
-			applied, err := cluster.Reconcile(ctx, client.ObjectKeyFromObject(ks))
-			if err != nil {
-				t.Errorf("%v", err)
-				return nil
+	for _, ks := range list {
+		for ks.Status.LastAppliedRevision != revision {
+			if err := cluster.Admin().Get(ctx, client.ObjectKeyFromObject(ks), ks); err != nil {
+				t.Fatal(err)
 			}
-			list[i] = applied
-			return nil
-		})
+			ready := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReadyCondition)
+			if ready != nil && ready.Status == metav1.ConditionFalse && ready.Reason != meta.DependencyNotReadyReason && ready.Reason != meta.ArtifactFailedReason {
+				t.Errorf("%s: %s", ks.Name, ready.Message)
+				break
+			}
+			select {
+			case <-ctx.Done():
+				t.Fatalf("%s: %v: %+v", ks.Name, ctx.Err(), ready)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
 	}
-	_ = group.Wait() // Errors are the test's.
 }
 
 // compareInventory demands that the build has the very objects that Flux applied.
