@@ -12,13 +12,14 @@ func locate(found []Finding, state *desired.State, want desired.Object) {
 	}
 	set := state.Fields(want)
 	for i := range found {
-		switch found[i].Kind {
-		case Missing:
-			found[i].Origin = set.Declared()
-		case Added:
-			found[i].Origin = origin.Origin{File: set.Declared().File}
+		f := &found[i]
+		switch {
+		case f.Path == nil:
+			f.Origin = set.Declared()
+		case f.Desired == nil: // git does not have the field
+			f.Origin = origin.Origin{File: set.Declared().File}
 		default:
-			found[i].Origin = set.Origin(found[i].Path)
+			f.Origin = set.Origin(f.Path)
 		}
 	}
 }

@@ -74,6 +74,23 @@ func TestTheTextOfManyObjectsIsSmall(t *testing.T) {
 }
 
 func BenchmarkOrigin(b *testing.B) {
+	b.Run("of the example repository", func(b *testing.B) {
+		repository := filepath.Join("..", "..", "manifests", "examples", "fleet")
+		sources, err := origin.Collect(repository, "apps/overlays/prod-eu", origin.Owner{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		object := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"namespace": "payments", "name": "payments-api"},
+			"spec": map[string]any{"replicas": int64(6)},
+		}}
+		for b.Loop() {
+			got := sources.Object("apps/payments-api/base/deployment.yaml", object).Origin(fieldpath.MakePathOrDie("spec", "replicas"))
+			if got.File != "apps/payments-api/overlays/prod-eu/kustomization.yaml" || got.Line == 0 {
+				b.Fatal(got)
+			}
+		}
+	})
 	for _, together := range []bool{true, false} {
 		b.Run(fmt.Sprintf("of 1000 objects, in one file %t", together), func(b *testing.B) {
 			root := b.TempDir()

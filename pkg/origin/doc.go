@@ -16,6 +16,7 @@
 // where its value explains the one that Flux applies; in doubt it is the file alone.
 //
 // An answer takes no network, no disk and no lock that a build holds. It unpacks and parses the kustomizations of
-// the tree, the patches on the object's way, and of the file with the object the documents that bear its name: half a
-// millisecond for the objects of the example repository. Files over 4 MiB are not looked into, and no more than that is parsed.
+// the tree, the patches on the object's way, and of the file with the object the documents that bear its name: about a millisecond
+// for an object of the example repository, 4 ms for one of 1,000 in a file. Files over 4 MiB are not looked into, and no more than
+// 1 MiB of manifests is parsed.
 package origin

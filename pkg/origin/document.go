@@ -10,8 +10,9 @@ import (
 
 // Limits on what is read to answer one question. What goes beyond them has a file and no line.
 const (
-	// maxText bounds a file, in bytes.
-	maxText = 4 << 20
+	// maxText bounds a file, and maxParsed the manifests that are parsed, in bytes.
+	maxText   = 4 << 20
+	maxParsed = 1 << 20
 	// maxNodes bounds the values of one document, those that aliases repeat counted each time.
 	maxNodes = 200_000
 	// maxDepth bounds how deep values nest.

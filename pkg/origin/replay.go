@@ -34,7 +34,7 @@ type replay struct {
 
 func newReplay(s *Sources, file string, applied *unstructured.Unstructured) *replay {
 	return &replay{
-		sources: s, owner: s.owner(), file: file, kind: applied.GetKind(), name: applied.GetName(), left: maxText, steps: maxSteps,
+		sources: s, owner: s.owner(), file: file, kind: applied.GetKind(), name: applied.GetName(), left: maxParsed, steps: maxSteps,
 		layers: map[string]*layer{}, parsed: map[string][]document{}, holds: map[string]bool{}, within: map[string]bool{},
 	}
 }
