@@ -167,6 +167,9 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if err != nil {
 		return err
 	}
+	if err := b.restamp(ctx, ks, resources); err != nil {
+		return err
+	}
 	if err := b.substitute(ctx, ks, spec, resources); err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ func (c *Cluster) startFlux(ctx context.Context) error {
 			"--metrics-addr=0",
 			"--health-addr=127.0.0.1:$(HEALTH)",
 			"--requeue-dependency=1s",
+			"--feature-gates=ExternalArtifact=true",
 		},
 		Env:   []string{"RUNTIME_NAMESPACE=" + FluxNamespace},
 		Ports: []string{"HEALTH"},

@@ -16,7 +16,9 @@ func TestAWorkingTreeIsComparedWithTheCluster(t *testing.T) {
 	i.publish(harness.NoFault)
 	i.patch(`{"spec":{"prune":true}}`)
 	i.reconcile()
-	t.Cleanup(func() { kubectl(t, "", "delete", "--ignore-not-found", "configmap/local-more", "configmap/local-gone", "-n", "default") })
+	t.Cleanup(func() {
+		kubectl(t, "", "delete", "--ignore-not-found", "configmap/local-more", "configmap/local-gone", "-n", "default")
+	})
 	owner := []string{"--owner", "ks/flux-system/local", "--path"}
 	want(t, drift(t, harness.OnCall, append(owner, i.repo.Dir)...), 0, "In sync: 3 objects of 1 owner equal checkout "+i.repo.Dir+".\n")
 
