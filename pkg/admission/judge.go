@@ -118,7 +118,7 @@ func (v *Verdict) locate(facts *Facts) {
 	set := facts.State.Fields(facts.Desired)
 	v.Declared = set.Declared()
 	for i := range v.Findings[:min(len(v.Findings), maxFindings)] {
-		v.Findings[i].Origin = set.Origin(v.Findings[i].Path)
+		v.Findings[i].Origin = set.Differing(v.Findings[i].Path, v.Findings[i].New)
 	}
 }
 

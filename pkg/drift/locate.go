@@ -19,7 +19,7 @@ func locate(found []Finding, state *desired.State, want desired.Object) {
 		case f.Desired == nil: // git does not have the field
 			f.Origin = origin.Origin{File: set.Declared().File}
 		default:
-			f.Origin = set.Origin(f.Path)
+			f.Origin = set.Differing(f.Path, f.Live)
 		}
 	}
 }

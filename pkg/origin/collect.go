@@ -75,12 +75,10 @@ func (c *collector) folder(dir string, depth int) *layer {
 			continue
 		}
 		f.kustomization = file
-		for _, doc := range (text{content: content, file: file}).documents(nil) {
-			return newLayer(dir, doc.root)
-		}
+		return newLayer(dir, text{content: content, file: file}.first())
 	}
-	l := newLayer(dir, &node{kind: mapping})
-	if f.kustomization == "" && depth == 0 {
+	l := newLayer(dir, nil)
+	if depth == 0 {
 		f.resources = c.found(dir)
 		l.resources = f.resources
 	}

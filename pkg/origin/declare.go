@@ -35,11 +35,11 @@ func relevant(spec map[string]any) map[string]any {
 // the path of its spec and all that it writes. Where two fit, as of clusters that are configured alike, it is not told
 // which one is meant.
 func (c *collector) own(of Owner) owner {
-	text, err := json.Marshal(relevant(of.Spec))
+	spec, err := json.Marshal(relevant(of.Spec))
 	if err != nil {
 		return owner{}
 	}
-	blind := owner{spec: blindly(string(text))}
+	blind := owner{text{content: string(spec), blind: true}.first()}
 	if len(relevant(of.Spec)) == 0 {
 		return blind
 	}
@@ -72,24 +72,12 @@ func (c *collector) own(of Owner) owner {
 	if err != nil || len(fits) != 1 {
 		return blind
 	}
-	c.keep(fits[0].file)
-	c.sources.declared, c.sources.document = fits[0].file, fits[0].document
-	content := c.files[fits[0].file]
-	docs := (&Sources{}).documentsOf(content, fits[0].file)
+	docs := text{content: c.keep(fits[0].file), file: fits[0].file}.documents(nil)
 	if fits[0].document >= len(docs) {
-		c.sources.declared = ""
 		return blind
 	}
+	c.sources.declared, c.sources.document = fits[0].file, fits[0].document
 	return owner{docs[fits[0].document].root.get("spec")}
-}
-
-// blindly reads a spec of which no line is known.
-func blindly(spec string) *node {
-	return text{content: spec, blind: true}.parse()
-}
-
-func (s *Sources) documentsOf(content, file string) []document {
-	return text{content: content, file: file}.documents(nil)
 }
 
 // declaring are the numbers of the documents that declare the Kustomization.

@@ -84,6 +84,14 @@ func (t text) documents(wanted func(content string) bool) []document {
 	return out
 }
 
+// first is the first document, nil if there is none.
+func (t text) first() *node {
+	if docs := t.documents(nil); len(docs) > 0 {
+		return docs[0].root
+	}
+	return nil
+}
+
 type part struct {
 	content string
 	// before is how many lines stand before it.

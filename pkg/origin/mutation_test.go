@@ -375,7 +375,7 @@ func leavesOf(object desired.Object) map[string]leaf {
 			}
 		case []any:
 			for i, item := range v {
-				walk(append(path.Copy(), element(path, v, i, item)), item)
+				walk(append(path.Copy(), element(path, i, item)), item)
 			}
 		default:
 			if v == nil {
@@ -422,7 +422,7 @@ var keys = map[string][]string{
 }
 
 // element names an item as managedFields do, by its keys or its index.
-func element(path fieldpath.Path, list []any, i int, item any) fieldpath.PathElement {
+func element(path fieldpath.Path, i int, item any) fieldpath.PathElement {
 	m, ok := item.(map[string]any)
 	last := path[len(path)-1].FieldName
 	if !ok || last == nil || keys[*last] == nil {

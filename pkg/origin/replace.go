@@ -35,13 +35,14 @@ func (r *replay) replacement(l *layer, entry *node) []*node {
 		return []*node{entry}
 	}
 	content, _ := r.sources.read(join(l.dir, file))
-	for _, doc := range (text{content: content, file: join(l.dir, file)}).documents(nil) {
-		if doc.root.kind == list {
-			return doc.root.items
-		}
-		return []*node{doc.root}
+	root := text{content: content, file: join(l.dir, file)}.first()
+	switch {
+	case root == nil:
+		return nil
+	case root.kind == list:
+		return root.items
 	}
-	return nil
+	return []*node{root}
 }
 
 // sourceOf is the value that a source selects, nil if it is not there.

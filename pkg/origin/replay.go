@@ -99,15 +99,8 @@ func (r *replay) read(dir string) *layer {
 	if folder == nil {
 		return nil
 	}
-	doc := &node{kind: mapping}
-	if folder.kustomization != "" {
-		content, _ := r.sources.read(folder.kustomization)
-		for _, d := range (text{content: content, file: folder.kustomization}).documents(nil) {
-			doc = d.root
-			break
-		}
-	}
-	l := newLayer(dir, doc)
+	content, _ := r.sources.read(folder.kustomization)
+	l := newLayer(dir, text{content: content, file: folder.kustomization}.first())
 	if folder.kustomization == "" {
 		l.resources = folder.resources
 	}

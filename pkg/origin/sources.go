@@ -59,16 +59,12 @@ func (s *Sources) read(file string) (string, bool) {
 func (s *Sources) owner() owner {
 	if s.declared != "" {
 		content, _ := s.read(s.declared)
-		docs := s.documentsOf(content, s.declared)
+		docs := text{content: content, file: s.declared}.documents(nil)
 		if s.document < len(docs) {
 			return owner{docs[s.document].root.get("spec")}
 		}
 	}
-	docs := text{content: s.spec, blind: true}.documents(nil)
-	if len(docs) == 1 {
-		return owner{docs[0].root}
-	}
-	return owner{}
+	return owner{text{content: s.spec, blind: true}.first()}
 }
 
 // inside reports whether a path is below the root of the artifact.
