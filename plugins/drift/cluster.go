@@ -43,7 +43,7 @@ func (o *options) connect(ctx context.Context, cluster string, stderr io.Writer)
 		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 	}
 	return &drift.Scanner{
-		Client: c, Builder: builder.WithCache(cli.Cache(o.config)), OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
+		Client: c, Builder: builder.WithCache(cli.Cache(o.clusters.Config)), OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
 	}, mapper, nil
 }
 
