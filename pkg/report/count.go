@@ -13,6 +13,8 @@ type Counts struct {
 	// Flux off is no finding: it is in Excepted alone.
 	Findings, Fields, Missing, Extra, Orphaned, Objects int
 	Persisting, Held, Pending, Excepted                 int
+	// ByHand are the HelmReleases whose release somebody else than Flux changed.
+	ByHand int
 	// Failed is FailedObjects and FailedOwners together: what could not be checked, alone or with its whole owner. The
 	// objects of a failed owner are in no number.
 	Failed, FailedObjects, FailedOwners int
@@ -30,6 +32,9 @@ func Count(result *drift.Result) Counts {
 		c.FailedObjects += len(owner.Unproven)
 		if owner.Err != nil {
 			c.FailedOwners++
+		}
+		if owner.ByHand != "" {
+			c.ByHand++
 		}
 		for _, f := range owner.Findings {
 			if !f.Drift() {

@@ -26,7 +26,7 @@ type Table struct {
 func (t Table) Write(w io.Writer, result *drift.Result) error {
 	var b strings.Builder
 	for _, owner := range result.Owners {
-		if len(owner.Findings) > 0 || owner.Suspended || owner.Failure != "" {
+		if len(owner.Findings) > 0 || owner.Suspended || owner.Failure != "" || owner.ByHand != "" {
 			t.owner(&b, owner)
 		}
 	}
@@ -38,6 +38,9 @@ func (t Table) Write(w io.Writer, result *drift.Result) error {
 
 func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
 	fmt.Fprintf(b, "%s\n", t.bold(printable(t.header(owner))))
+	if owner.ByHand != "" {
+		fmt.Fprintf(b, "  %s\n", t.alarm(printable(byHand(owner))))
+	}
 	if len(owner.Findings) == 0 {
 		return
 	}
@@ -92,10 +95,25 @@ func (t Table) header(owner drift.OwnerResult) string {
 	if owner.Suspended {
 		out += "  suspended"
 	}
+	switch owner.Correction {
+	case drift.Nothing:
+		out += "  drift detection off"
+	case drift.Warning:
+		out += "  drift detection only warns"
+	case drift.Patch, drift.Upgrade:
+	}
 	if owner.Failure != "" {
 		out += "  failing: " + firstLine(owner.Failure)
 	}
 	return out
+}
+
+// byHand says what somebody did to a release and what Flux does about it.
+func byHand(owner drift.OwnerResult) string {
+	if owner.Suspended {
+		return owner.ByHand + "."
+	}
+	return owner.ByHand + ". Flux upgrades the release at its next reconciliation."
 }
 
 func (t Table) row(owner drift.OwnerResult, f drift.Finding) []string {
@@ -148,6 +166,9 @@ func (t Table) will(owner drift.OwnerResult, f drift.Finding) string {
 		if f.Kind == drift.Orphaned {
 			return "never remove"
 		}
+		if t.Wide && f.Reason != "" {
+			return "never revert: " + f.Reason
+		}
 		return "never revert"
 	case drift.Held:
 		return "not act: " + f.Holder
@@ -189,6 +210,9 @@ func (t Table) answer(result *drift.Result) string {
 			return fmt.Sprintf("No drift in %s of %s, but %s could not be checked.\n",
 				plural(count.Checked-count.FailedObjects, "object"), plural(count.Owners-count.FailedOwners, "owner"), failed(count))
 		}
+		if count.ByHand > 0 {
+			return fmt.Sprintf("%s of %s equal git, but %s changed by hand.\n", plural(count.Checked, "object"), plural(count.Owners, "owner"), releases(count))
+		}
 		out := fmt.Sprintf("In sync: %s of %s equal %s", plural(count.Checked, "object"), plural(count.Owners, "owner"), standard(result))
 		if count.Excepted > 0 {
 			out += fmt.Sprintf("; git holds Flux off %d of them", count.Excepted)
@@ -205,10 +229,20 @@ func (t Table) answer(result *drift.Result) string {
 	if count.Held > 0 {
 		out += fmt.Sprintf("; Flux is held off %d of them", count.Held)
 	}
+	if count.ByHand > 0 {
+		out += fmt.Sprintf("; %s changed by hand", releases(count))
+	}
 	if count.Failed > 0 {
 		out += fmt.Sprintf("; %s could not be checked", failed(count))
 	}
 	return out + ".\n"
+}
+
+func releases(count Counts) string {
+	if count.ByHand == 1 {
+		return "1 release was"
+	}
+	return fmt.Sprintf("%d releases were", count.ByHand)
 }
 
 func failed(count Counts) string {

@@ -45,14 +45,14 @@ Exit code: 0 in sync, 1 drift found, 2 bad input or something could not be check
   # one object, as a diff
   %[1]s deployment/payments-api -n payments -o diff
 
-  # what one Kustomization manages, for a program
+  # what one Kustomization manages, for a program; a HelmRelease likewise
   %[1]s --owner Kustomization/flux-system/apps -o json`, name),
 		Args: cobra.ArbitraryArgs, // selection tells more than cobra would
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.config.AddFlags(cmd.PersistentFlags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "one of "+strings.Join(outputs, ", "))
-	cmd.Flags().StringVar(&o.owner, "owner", "", "compare only what this owner manages, as Kustomization/NAMESPACE/NAME")
+	cmd.Flags().StringVar(&o.owner, "owner", "", "compare only what this owner manages, as Kustomization/NAMESPACE/NAME or HelmRelease/NAMESPACE/NAME")
 	cmd.Flags().StringVar(&o.checkout, "path", "", "compare with this working tree, the root of the repository, instead of what Flux applied")
 	cmd.Flags().StringVar(&o.source, "source", "", "the source that --path is a working tree of, as GitRepository/NAMESPACE/NAME, if there are several")
 	cmd.Flags().StringSliceVar(&o.overrideManagers, "override-manager", nil,
@@ -75,11 +75,10 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 		if selected.Owner, err = ownership.ParseOwner(o.owner); err != nil {
 			return fmt.Errorf("--owner: %w", err)
 		}
-		if selected.Owner.Kind != ownership.Kustomization {
-			return fmt.Errorf("--owner %s: only what Kustomizations manage is compared", o.owner)
-		}
 	}
 	switch {
+	case o.checkout != "" && selected.Owner.Kind == ownership.HelmRelease:
+		return errors.New("--path compares with what Kustomizations apply of a working tree; what a HelmRelease applies comes from its chart")
 	case o.checkout != "":
 		selected.Checkout = &drift.Checkout{Dir: o.checkout, Source: o.source}
 	case o.source != "":
@@ -135,20 +134,20 @@ func somethingCompared(result *drift.Result, objects *selection) error {
 	count := report.Count(result)
 	switch {
 	case count.Owners == 0 && count.Findings == 0:
-		return errors.New("there is no Kustomization in this cluster, so nothing was compared")
+		return errors.New("there is neither a Kustomization nor a HelmRelease in this cluster, so nothing was compared")
 	case count.Checked > 0 || count.Failed > 0 || count.Findings > 0:
 		return nil
 	case len(objects.wanted) > 0:
 		return errors.Join(notCompared(objects)...)
 	}
-	return fmt.Errorf("no Kustomization manages anything%s, so nothing was compared", in(objects.namespace))
+	return fmt.Errorf("no Kustomization or HelmRelease manages anything%s, so nothing was compared", in(objects.namespace))
 }
 
-// notCompared has an error for each named object that no Kustomization manages.
+// notCompared has an error for each named object that no owner manages.
 func notCompared(objects *selection) []error {
 	var out []error
 	for _, w := range objects.unmet() {
-		out = append(out, fmt.Errorf("%s%s is managed by no Kustomization, so it was not compared", w, in(objects.namespace)))
+		out = append(out, fmt.Errorf("%s%s is managed by no Kustomization or HelmRelease, so it was not compared", w, in(objects.namespace)))
 	}
 	return out
 }
@@ -172,7 +171,7 @@ func verdict(result *drift.Result, objects *selection) error {
 	if len(failed) > 0 {
 		return errors.Join(failed...)
 	}
-	if report.Count(result).Findings > 0 {
+	if count := report.Count(result); count.Findings > 0 || count.ByHand > 0 {
 		return &cli.ExitError{Code: cli.CodeIncomplete}
 	}
 	return nil
