@@ -154,10 +154,6 @@ func (b *Builder) manifest(record *helmstorage.Record) ([]Object, error) {
 	}
 	out := make([]Object, 0, len(objects))
 	for _, object := range objects {
-		if object.GetName() == "" {
-			return nil, fmt.Errorf("the manifest of revision %d of release %s has a %s without a name, which cannot be found again",
-				record.Version, record.Name, object.GetKind())
-		}
 		object.SetLabels(with(object.GetLabels(), "app.kubernetes.io/managed-by", "Helm"))
 		object.SetAnnotations(with(with(object.GetAnnotations(),
 			"meta.helm.sh/release-name", record.Name), "meta.helm.sh/release-namespace", record.Namespace))
