@@ -46,8 +46,11 @@ type State struct {
 	Digest string
 	// Objects is nil in a State of a Store.
 	Objects []Object
-	// Hidden are the values of Secrets that were substituted into objects of any kind. Nil hides nothing.
+	// Hidden are the values of Secrets that were substituted or rendered into objects of any kind. Nil hides nothing.
 	Hidden *redact.Values
 	// Sources is the text that it was built from; nil knows nothing.
 	Sources *origin.Sources
+	// ByHand says what somebody else than Flux did to a HelmRelease's release since Flux made it, as with Helm; empty if
+	// nothing. Flux upgrades such a release at its next reconciliation.
+	ByHand string
 }

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,9 +24,11 @@ import (
 
 // Policy is how an owner lets Flux treat its objects.
 type Policy struct {
+	// Correction is what Flux does about drift of a HelmRelease's objects; of no meaning for Kustomizations.
+	Correction Correction
 	// Suspended owners hold Flux off all their objects.
 	Suspended bool
-	// Ignore are the fields that spec.ignore leaves alone.
+	// Ignore are the fields that spec.ignore, or a HelmRelease's spec.driftDetection.ignore, leaves alone.
 	Ignore []jsondiff.IgnoreRule
 	// Takeover are the managers that Flux takes over from; see ownership.Takeover.
 	Takeover []ssa.FieldManager
@@ -47,8 +50,12 @@ const attempts = 4
 func (c *Checker) Check(ctx context.Context, state *desired.State, want desired.Object, live *unstructured.Unstructured, policy Policy) ([]Finding, error) {
 	var found []Finding
 	var err error
+	check := c.check
+	if state.Owner.Kind == ownership.HelmRelease {
+		check = c.checkReleased
+	}
 	for range attempts {
-		found, err = c.check(ctx, want, live, policy)
+		found, err = check(ctx, want, live, policy)
 		if !apierrors.IsConflict(err) {
 			break
 		}
@@ -66,7 +73,18 @@ func (c *Checker) Check(ctx context.Context, state *desired.State, want desired.
 		found[i].Desired, found[i].Live = state.Hidden.Change(found[i].Desired, found[i].Live)
 	}
 	locate(found, state, want)
-	return found, err
+	return found, unquoted(err, state.Hidden)
+}
+
+// unquoted is err without the hidden values that its message quotes, as that of a validation does.
+func unquoted(err error, hidden *redact.Values) error {
+	if err == nil {
+		return nil
+	}
+	if text := hidden.Text(err.Error()); text != err.Error() {
+		return errors.New(text)
+	}
+	return err
 }
 
 func (c *Checker) check(ctx context.Context, want desired.Object, live *unstructured.Unstructured, policy Policy) ([]Finding, error) {
@@ -81,7 +99,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	if err != nil {
 		return nil, err
 	}
-	p := predictor{client: c.client, takeover: policy.Takeover}
+	p := predictor{client: c.client, kind: ownership.Kustomization, takeover: policy.Takeover}
 	if ownership.Has(want, ownership.SSA, ownership.Merge) || ownership.Has(live, ownership.SSA, ownership.Merge) {
 		p.takeover = nil
 	}
@@ -99,7 +117,13 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	if err != nil {
 		return nil, explain(want.GroupVersionKind().GroupKind(), err)
 	}
-	found = slices.DeleteFunc(append(found, added...), func(f Finding) bool {
+	return withOptOuts(ownership.Kustomization, hold(told(append(found, added...), managers), holder), want.Unstructured, live, managers), nil
+}
+
+// told takes out of findings what cannot be told where an object's managedFields were wiped: who wrote a value, and
+// that it was a person. Managers are those of the live object.
+func told(found []Finding, managers []ownership.Manager) []Finding {
+	found = slices.DeleteFunc(found, func(f Finding) bool {
 		wiped := len(managers) == 0 || f.Manager == ownership.BeforeFirstApply
 		return wiped && f.Kind == Added && writtenByKubernetes(f.Path)
 	})
@@ -108,7 +132,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 			found[i].Manager, found[i].Subresource, found[i].Time = "", "", time.Time{}
 		}
 	}
-	return withOptOuts(hold(found, holder), want.Unstructured, live, managers), nil
+	return found
 }
 
 // written are the finalizers and annotations that Kubernetes' own controllers put on objects.
@@ -145,7 +169,7 @@ func reverted(want, live *unstructured.Unstructured, outcome prediction, policy 
 	if err != nil {
 		return nil, err
 	}
-	found := changed(live, outcome.next, outcome.managers, shape)
+	found := changed(ownership.Kustomization, live, outcome.next, outcome.managers, shape)
 	for i := range found {
 		if outcome.unseen || !seen.Has(found[i].Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
 			found[i].Verdict = Persists
@@ -166,17 +190,17 @@ func Undone(before, after *unstructured.Unstructured) ([]Finding, error) {
 		return nil, err
 	}
 	declared, _ := ownership.Declared(now, ownership.Kustomization)
-	return slices.DeleteFunc(changed(before, after, then, ownership.Shape(then, now)), func(f Finding) bool {
+	return slices.DeleteFunc(changed(ownership.Kustomization, before, after, then, ownership.Shape(then, now)), func(f Finding) bool {
 		return f.Desired != nil && !ownership.Holds(declared, f.Path)
 	}), nil
 }
 
-// changed are the differences from live to next, attributed to the managers of live.
-func changed(live, next *unstructured.Unstructured, managers []ownership.Manager, shape *fields.Shape) []Finding {
+// changed are the differences from live to next, attributed to the managers of live, an object of an owner of this kind.
+func changed(kind ownership.Kind, live, next *unstructured.Unstructured, managers []ownership.Manager, shape *fields.Shape) []Finding {
 	var found []Finding
 	for _, change := range diff(live, next, shape) {
 		f := newFinding(live, change.Path, change.Before, change.After)
-		f.attribute(managers)
+		f.attribute(kind, managers)
 		found = append(found, f)
 	}
 	return found
@@ -212,18 +236,7 @@ func visible(live, next *unstructured.Unstructured, shape *fields.Shape, rules [
 // persisting are the fields that somebody added and that Flux's next apply leaves in place: they are in its outcome, and
 // would not be, had nobody ever set them.
 func (p predictor) persisting(ctx context.Context, want, live *unstructured.Unstructured, outcome prediction) ([]Finding, error) {
-	foreign, keep := fieldpath.NewSet(), fieldpath.NewSet()
-	for _, m := range outcome.managers {
-		if m.ClusterController() {
-			keep = keep.Union(m.Fields)
-		} else {
-			foreign = foreign.Union(m.Fields)
-		}
-	}
-	declared, _ := ownership.Declared(outcome.applied, ownership.Kustomization)
-	keep = keep.Union(declared)
-	mine := keep.Union(emptyLists(foreign.Union(unowned(live)), want))
-	foreign = speaking(foreign.Union(secretData(live)).Union(unowned(live)).Difference(mine), live)
+	foreign, keep := p.foreign(want, live, outcome)
 	if foreign.Empty() {
 		return nil, nil
 	}
@@ -236,12 +249,27 @@ func (p predictor) persisting(ctx context.Context, want, live *unstructured.Unst
 		for _, path := range untouched(live.Object, change.Path, change.Before) {
 			value, _ := fields.Lookup(live.Object, path)
 			f := newFinding(live, path, value, nil)
-			f.attribute(outcome.managers)
+			f.attribute(p.kind, outcome.managers)
 			f.Verdict = Persists
 			found = append(found, f)
 		}
 	}
 	return found, nil
+}
+
+// foreign are the fields of live that somebody holds beyond Flux and the cluster's controllers, whose fields are to be
+// kept.
+func (p predictor) foreign(want, live *unstructured.Unstructured, outcome prediction) (foreign, keep *fieldpath.Set) {
+	foreign, keep = fieldpath.NewSet(), p.declared(outcome.applied)
+	for _, m := range outcome.managers {
+		if p.steady(m) {
+			keep = keep.Union(m.Fields)
+		} else {
+			foreign = foreign.Union(m.Fields)
+		}
+	}
+	mine := keep.Union(emptyLists(foreign.Union(unowned(live)), want))
+	return speaking(foreign.Union(secretData(live)).Union(unowned(live)).Difference(mine), live), keep
 }
 
 // secretData are all keys of a Secret's data, of which managedFields may know nothing: who applies stringData is noted

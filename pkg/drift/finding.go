@@ -88,6 +88,8 @@ type Finding struct {
 	Verdict Verdict
 	// Holder is what holds Flux off, for Held.
 	Holder string
+	// Reason says why Flux leaves alone what differs from what it declares, for Persists; empty where nobody declares it.
+	Reason string
 	// Origin is where git sets the field, or declares the object that is missing. Of a field that git does not have it is
 	// the file that declares the object; zero where nothing is known.
 	Origin origin.Origin
@@ -111,16 +113,16 @@ func newFinding(live *unstructured.Unstructured, path fieldpath.Path, liveValue,
 	return f
 }
 
-// attribute names the manager that wrote what is live. A removed field has no manager left, so nobody is named.
-func (f *Finding) attribute(managers []ownership.Manager) {
+// attribute names the manager that wrote what is live on an object of an owner of this kind. A removed field has no manager left, so nobody is named.
+func (f *Finding) attribute(kind ownership.Kind, managers []ownership.Manager) {
 	if f.Kind == Removed {
 		return
 	}
-	m, ok := ownership.Last(managers, ownership.Kustomization, f.Path)
+	m, ok := ownership.Last(managers, kind, f.Path)
 	if !ok && f.Object.GroupKind() == (schema.GroupKind{Kind: "Secret"}) && len(f.Path) == 2 && fields.Name(f.Path[:1]) == "data" {
 		// Who applied stringData is noted as the owner of that, not of the data that it became.
 		stringData := fieldpath.MakePathOrDie("stringData", *f.Path[1].FieldName)
-		m, ok = ownership.Last(managers, ownership.Kustomization, stringData)
+		m, ok = ownership.Last(managers, kind, stringData)
 	}
 	if ok {
 		f.Manager, f.Subresource, f.Time = m.Name, m.Subresource, m.Time

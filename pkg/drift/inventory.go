@@ -53,7 +53,7 @@ func (s *Scanner) held(ctx context.Context, owner OwnerResult, inventory invento
 				failed = append(failed, ObjectError{Object: o, Err: err})
 				continue
 			}
-			found = append(found, withOptOuts(nil, want, object, managers)...)
+			found = append(found, withOptOuts(ownership.Kustomization, nil, want, object, managers)...)
 		}
 	}
 	for i := range found {

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
-	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
 // pageSize is how many objects one LIST call asks for; kubectl uses the same.
@@ -22,8 +21,10 @@ const pageSize = 500
 // asked for, others one by one.
 type liveObjects struct {
 	client client.Client
-	mu     sync.Mutex
-	kinds  map[schema.GroupVersionKind]*kindList
+	// label is the one that all the objects carry.
+	label string
+	mu    sync.Mutex
+	kinds map[schema.GroupVersionKind]*kindList
 }
 
 type kindList struct {
@@ -93,7 +94,7 @@ func (l *liveObjects) list(ctx context.Context, gvk schema.GroupVersionKind) (ma
 		page := &unstructured.UnstructuredList{}
 		page.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
 		err := l.client.List(ctx, page,
-			client.HasLabels{ownership.Kustomization.NameLabel()}, client.Limit(pageSize), client.Continue(next))
+			client.HasLabels{l.label}, client.Limit(pageSize), client.Continue(next))
 		if next != "" && apierrors.IsResourceExpired(err) {
 			return l.list(ctx, gvk)
 		}

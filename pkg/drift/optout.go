@@ -10,16 +10,20 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// optOut is a label or an annotation that makes kustomize-controller leave an object alone.
+// optOut is a label or an annotation that makes Flux leave an object alone.
 type optOut struct {
 	path       fieldpath.Path
 	key, value string
 }
 
-// optOuts are those that the object carries.
-func optOuts(object *unstructured.Unstructured) []optOut {
+// optOuts are those that the object carries and that the controller of its owner looks at.
+func optOuts(kind ownership.Kind, object *unstructured.Unstructured) []optOut {
+	skips := [][2]string{{ownership.Reconcile, ownership.Disabled}, {ownership.SSA, ownership.Ignore}}
+	if kind == ownership.HelmRelease {
+		skips = [][2]string{{ownership.HelmDriftDetection, ownership.Disabled}}
+	}
 	var out []optOut
-	for _, skip := range [][2]string{{ownership.Reconcile, ownership.Disabled}, {ownership.SSA, ownership.Ignore}} {
+	for _, skip := range skips {
 		for _, in := range []string{"annotations", "labels"} {
 			metadata := object.GetAnnotations()
 			if in == "labels" {
@@ -35,16 +39,16 @@ func optOuts(object *unstructured.Unstructured) []optOut {
 
 // withOptOuts returns the findings of an object with one for each label or annotation that holds Flux off it, be it
 // live or in git alone. It takes the place of what was found of that label or annotation as a field.
-func withOptOuts(found []Finding, want, live *unstructured.Unstructured, managers []ownership.Manager) []Finding {
-	for _, o := range optOuts(live) {
+func withOptOuts(kind ownership.Kind, found []Finding, want, live *unstructured.Unstructured, managers []ownership.Manager) []Finding {
+	for _, o := range optOuts(kind, live) {
 		f := Finding{Object: objectOf(live), Kind: OptedOut, Path: o.path, Live: o.value, Verdict: Held, Holder: "the object says " + o.key + "=" + o.value}
 		if desired, ok := fields.Get(want.Object, o.path); ok {
 			f.Desired = desired
 		}
-		f.attribute(managers)
+		f.attribute(kind, managers)
 		found = append(without(found, o), f)
 	}
-	for _, o := range optOuts(want) {
+	for _, o := range optOuts(kind, want) {
 		if _, ok := fields.Get(live.Object, o.path); ok {
 			continue // told already, or the live object says otherwise, which is a field that differs
 		}

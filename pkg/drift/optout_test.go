@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
 func TestWhatHoldsFluxOffIsOneFinding(t *testing.T) {
@@ -41,9 +42,9 @@ func TestWhatHoldsFluxOffIsOneFinding(t *testing.T) {
 			want, live := object(test.in, test.want), object(test.in, test.live)
 			var before []Finding
 			if test.found != nil {
-				before = []Finding{newFinding(live, optOuts(live)[0].path[:2], test.found, nil)}
+				before = []Finding{newFinding(live, optOuts(ownership.Kustomization, live)[0].path[:2], test.found, nil)}
 			}
-			found := withOptOuts(before, want, live, nil)
+			found := withOptOuts(ownership.Kustomization, before, want, live, nil)
 			if len(found) != len(test.kinds) {
 				t.Fatalf("got %+v", found)
 			}

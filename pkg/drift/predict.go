@@ -21,6 +21,8 @@ import (
 // predictor asks the API server what Flux's next apply would make of an object.
 type predictor struct {
 	client client.Client
+	// kind is that of the owner.
+	kind ownership.Kind
 	// takeover is empty where desired or live asks for none (ssa: Merge).
 	takeover []ssa.FieldManager
 }
@@ -43,17 +45,7 @@ type prediction struct {
 // server note again who owns what. Flux applies only where its dry-run differs from the live object or where it takes
 // something over (fluxcd/pkg/ssa, ResourceManager.ApplyAll).
 func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstructured, managers []ownership.Manager) (prediction, error) {
-	body, err := desired.MarshalJSON()
-	if err != nil {
-		return prediction{}, err
-	}
-	applied := desired.DeepCopy()
-	err = p.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, body),
-		client.DryRunAll, client.ForceOwnership, client.FieldOwner(ownership.KustomizeManager))
-	if err != nil {
-		return prediction{}, err
-	}
-	after, err := ownership.Managers(applied)
+	applied, after, err := p.apply(ctx, desired)
 	if err != nil {
 		return prediction{}, err
 	}
@@ -79,6 +71,22 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 	}
 	next, err := p.completed(ctx, applied, content)
 	return prediction{next: next, managers: managers, applied: after}, err
+}
+
+// apply makes Flux's server-side apply by dry-run and returns its outcome and the managers afterwards.
+func (p predictor) apply(ctx context.Context, desired *unstructured.Unstructured) (*unstructured.Unstructured, []ownership.Manager, error) {
+	body, err := desired.MarshalJSON()
+	if err != nil {
+		return nil, nil, err
+	}
+	applied := desired.DeepCopy()
+	err = p.client.Patch(ctx, applied, client.RawPatch(types.ApplyPatchType, body),
+		client.DryRunAll, client.ForceOwnership, client.FieldOwner(p.kind.Manager()))
+	if err != nil {
+		return nil, nil, err
+	}
+	managers, err := ownership.Managers(applied)
+	return applied, managers, err
 }
 
 // emptyLists are the fields of set that git declares as an empty list: Flux's entry does not name them where a schema
@@ -228,7 +236,7 @@ func (p predictor) completed(ctx context.Context, from *unstructured.Unstructure
 	out := &unstructured.Unstructured{Object: content}
 	out = out.DeepCopy()
 	out.SetManagedFields(nil)
-	if err := p.client.Update(ctx, out, client.DryRunAll, client.FieldOwner(ownership.KustomizeManager)); err != nil {
+	if err := p.client.Update(ctx, out, client.DryRunAll, client.FieldOwner(p.kind.Manager())); err != nil {
 		return nil, err
 	}
 	return out, nil

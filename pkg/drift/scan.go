@@ -11,7 +11,6 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/ssa/jsondiff"
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -35,8 +34,9 @@ type Result struct {
 
 // OwnerResult is what a scan found out about one owner.
 type OwnerResult struct {
+	// Owner has no name where Err is about all owners of its kind: they could not be listed.
 	Owner ownership.Owner
-	// Revision is what Flux last applied, empty if nothing yet.
+	// Revision is what Flux last applied, empty if nothing yet: of a HelmRelease the version of the chart.
 	Revision string
 	// Compared is what the cluster was compared with, where that is not Revision: what git offers while Flux fails to
 	// apply it, or is suspended.
@@ -54,6 +54,10 @@ type OwnerResult struct {
 	// Failure is Flux's own message where its last reconciliation failed, values of Secrets masked; what was found holds
 	// for Revision.
 	Failure string
+	// Correction is what Flux does about drift of a HelmRelease's objects, empty for Kustomizations.
+	Correction Correction
+	// ByHand says what somebody else than Flux did to a HelmRelease's release; see desired.State.
+	ByHand string
 	// Err says why nothing of this owner could be checked.
 	Err error
 	// Findings are ordered by object and path.
@@ -88,8 +92,8 @@ type Selection struct {
 	Checkout *Checkout
 }
 
-// ErrNoFlux is returned where the cluster does not serve Flux's Kustomization API.
-var ErrNoFlux = errors.New("Flux is not installed in this cluster: it does not serve the Kustomization API (kustomize.toolkit.fluxcd.io)")
+// ErrNoFlux is returned where the cluster serves none of the kinds of owners.
+var ErrNoFlux = errors.New("Flux is not installed in this cluster: it serves neither Kustomizations (kustomize.toolkit.fluxcd.io) nor HelmReleases (helm.toolkit.fluxcd.io)")
 
 // Scanner scans a cluster.
 type Scanner struct {
@@ -110,30 +114,42 @@ type Scanner struct {
 // Scan compares everything selected with the cluster. What went wrong with one owner or object is in the result and
 // does not keep the others from being checked; an error means that nothing could be checked at all.
 func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result, err error) {
-	list, err := s.kustomizations(ctx, selection)
+	owners, err := s.owners(ctx, selection)
 	if err != nil {
 		return nil, err
 	}
-	result = &Result{}
+	result = &Result{Owners: owners.unlisted}
 	if selection.Checkout != nil {
-		if list, err = selection.Checkout.owners(list); err != nil {
+		// What is released is in charts; of a HelmRelease the working tree has the object alone.
+		owners.releases = nil
+		if owners.kustomizations, err = selection.Checkout.owners(owners.kustomizations); err != nil {
 			return nil, err
 		}
 		result.Checkout = desired.CheckoutRevision(selection.Checkout.Dir)
 	}
 	builder, done := s.Builder.Sharing()
 	defer func() { err = errors.Join(err, done()) }()
-	live := &liveObjects{client: s.Client}
+	live := &liveObjects{client: s.Client, label: ownership.Kustomization.NameLabel()}
+	releases := &liveObjects{client: s.Client, label: ownership.HelmRelease.NameLabel()}
 	known := known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}}
-	for i := range list {
+	total, at := len(owners.kustomizations)+len(owners.releases), 0
+	progress := func() {
 		if s.Progress != nil {
-			s.Progress(i, len(list))
+			s.Progress(at, total)
 		}
-		ks := &list[i]
+		at++
+	}
+	for i := range owners.kustomizations {
+		progress()
+		ks := &owners.kustomizations[i]
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
 		result.Owners = append(result.Owners, s.owner(ctx, builder, ks, owner, live, selection, known))
 	}
-	if s.Discovery != nil && !selection.OwnersOnly {
+	for i := range owners.releases {
+		progress()
+		result.Owners = append(result.Owners, s.release(ctx, builder, &owners.releases[i], releases, selection, known))
+	}
+	if s.Discovery != nil && !selection.OwnersOnly && selection.Owner.Kind != ownership.HelmRelease {
 		// What was found before the time was over is a result.
 		if err := s.orphans(ctx, result, known, selection); err != nil && ctx.Err() == nil {
 			return nil, err
@@ -143,34 +159,6 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 		return result.Owners[i].Owner.String() < result.Owners[j].Owner.String()
 	})
 	return result, ctx.Err()
-}
-
-// kustomizations reads the selected owners. A single one is read alone, for which less is needed than for a list.
-func (s *Scanner) kustomizations(ctx context.Context, selection Selection) ([]kustomizev1.Kustomization, error) {
-	if selection.Owner.Name != "" {
-		var one kustomizev1.Kustomization
-		err := s.Client.Get(ctx, client.ObjectKey{Namespace: selection.Owner.Namespace, Name: selection.Owner.Name}, &one)
-		switch {
-		case apimeta.IsNoMatchError(err):
-			return nil, ErrNoFlux
-		case apierrors.IsNotFound(err):
-			return nil, fmt.Errorf("%s is not in this cluster", selection.Owner)
-		case err != nil:
-			return nil, fmt.Errorf("%s cannot be read: %w", selection.Owner, err)
-		}
-		return []kustomizev1.Kustomization{one}, nil
-	}
-	var list kustomizev1.KustomizationList
-	err := s.Client.List(ctx, &list)
-	switch {
-	case apimeta.IsNoMatchError(err), apierrors.IsNotFound(err):
-		return nil, ErrNoFlux
-	case apierrors.IsForbidden(err):
-		return nil, fmt.Errorf("the Kustomizations cannot be listed; ask for the right to list them, or name one that you may read with --owner: %w", err)
-	case err != nil:
-		return nil, fmt.Errorf("the Kustomizations cannot be listed: %w", err)
-	}
-	return list.Items, nil
 }
 
 func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection, known known) OwnerResult {
@@ -212,50 +200,68 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 	for _, object := range state.Objects {
 		known.objects[desired.KeyOf(object.Unstructured)] = true
 	}
-	policy := PolicyOf(ks, s.OverrideManagers)
+	c := s.compare(ctx, state, PolicyOf(ks, s.OverrideManagers), live, selection)
+	if selection.Checkout != nil {
+		s.pending(ctx, builder, ks, state, live, c.found)
+		out.Findings, out.Unproven = s.dropped(ctx, ks, state, inventory, live, selection.Object)
+		for _, f := range out.Findings {
+			out.Documents = append(out.Documents, named(f.Object))
+		}
+	}
+	c.addTo(&out, state)
+	return out
+}
+
+// comparison is what was found of the objects of a state, by their index.
+type comparison struct {
+	found   [][]Finding
+	whole   []Documents
+	failed  []error
+	checked int
+}
+
+// compare compares the selected objects of state with the cluster.
+func (s *Scanner) compare(ctx context.Context, state *desired.State, policy Policy, live *liveObjects, selection Selection) comparison {
 	checker := NewChecker(s.Client)
-	found := make([][]Finding, len(state.Objects))
-	whole := make([]Documents, len(state.Objects))
-	failed := make([]error, len(state.Objects))
+	n := len(state.Objects)
+	c := comparison{found: make([][]Finding, n), whole: make([]Documents, n), failed: make([]error, n)}
 	var group errgroup.Group
 	group.SetLimit(max(s.Concurrency, 1))
 	for i, object := range state.Objects {
 		if selection.Object != nil && !selection.Object(objectOf(object.Unstructured)) {
 			continue
 		}
-		out.Checked++
+		c.checked++
 		group.Go(func() error {
 			current, err := live.get(ctx, object.Unstructured)
 			if err == nil {
-				found[i], err = checker.Check(ctx, state, object, current, policy)
-				whole[i] = documents(object.Unstructured, current, found[i], state.Hidden)
+				c.found[i], err = checker.Check(ctx, state, object, current, policy)
+				c.whole[i] = documents(object.Unstructured, current, c.found[i], state.Hidden)
 			}
-			failed[i] = err
+			c.failed[i] = err
 			return nil
 		})
 	}
 	_ = group.Wait() // Errors are kept by object.
-	if selection.Checkout != nil {
-		s.pending(ctx, builder, ks, state, live, found)
-		out.Findings, out.Unproven = s.dropped(ctx, ks, state, inventory, live, selection.Object)
-		for _, f := range out.Findings {
-			out.Documents = append(out.Documents, named(f.Object))
-		}
-	}
+	return c
+}
+
+// addTo adds what was found of the objects of state to the result of their owner, and orders that.
+func (c comparison) addTo(out *OwnerResult, state *desired.State) {
+	out.Checked += c.checked
 	for i, object := range state.Objects {
-		if len(found[i]) > 0 {
-			out.Findings = append(out.Findings, found[i]...)
-			out.Documents = append(out.Documents, whole[i])
+		if len(c.found[i]) > 0 {
+			out.Findings = append(out.Findings, c.found[i]...)
+			out.Documents = append(out.Documents, c.whole[i])
 		}
-		if failed[i] != nil {
-			out.Unproven = append(out.Unproven, ObjectError{Object: objectOf(object.Unstructured), Err: failed[i]})
+		if c.failed[i] != nil {
+			out.Unproven = append(out.Unproven, ObjectError{Object: objectOf(object.Unstructured), Err: c.failed[i]})
 		}
 	}
 	order(out.Findings)
 	sort.SliceStable(out.Documents, func(i, j int) bool {
 		return out.Documents[i].Object.sortKey() < out.Documents[j].Object.sortKey()
 	})
-	return out
 }
 
 // state builds what the owner's objects are compared with, and notes in out which revision that is.

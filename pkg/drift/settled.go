@@ -23,16 +23,7 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 	if !ok || !fields.Contains(compared(live), filledIn(desired), ownership.Shape(managers)) {
 		return false
 	}
-	if len(takeover) > 0 && stripped(live) || custom(desired) && !fields.HasNulls(compared(live), compared(desired)) {
-		return false
-	}
-	stale := false
-	declared.Iterate(func(path fieldpath.Path) { // Not All: leaving a range over it early panics.
-		if !stale {
-			stale = !names(desired, path)
-		}
-	})
-	if stale {
+	if len(takeover) > 0 && stripped(live) || lacksNulls(desired, live) || !namesAll(desired, declared) {
 		return false
 	}
 	for _, m := range managers {
@@ -41,6 +32,11 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 		}
 	}
 	return true
+}
+
+// lacksNulls reports whether the live object lacks a null that desired has, where that makes a difference.
+func lacksNulls(desired, live *unstructured.Unstructured) bool {
+	return custom(desired) && !fields.HasNulls(compared(live), compared(desired))
 }
 
 // custom reports whether the API server reads the kind without a Go type, so that nulls and empty lists are what
@@ -73,6 +69,15 @@ func filledIn(desired *unstructured.Unstructured) map[string]any {
 }
 
 func within(set, declared *fieldpath.Set) bool { return set.Difference(declared).Empty() }
+
+// namesAll reports whether desired has all the fields.
+func namesAll(desired *unstructured.Unstructured, declared *fieldpath.Set) bool {
+	all := true
+	declared.Iterate(func(path fieldpath.Path) { // Not All: leaving a range over it early panics.
+		all = all && names(desired, path)
+	})
+	return all
+}
 
 // names reports whether desired has the field, be it as null: in schemaless parts null is a value that Flux declares.
 func names(desired *unstructured.Unstructured, path fieldpath.Path) bool {

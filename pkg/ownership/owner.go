@@ -49,8 +49,14 @@ type Owner struct {
 	Name      string
 }
 
-// String returns Kind/namespace/name, the form that users write on the command line and in policies.
-func (o Owner) String() string { return fmt.Sprintf("%s/%s/%s", o.Kind, o.Namespace, o.Name) }
+// String returns Kind/namespace/name, the form that users write on the command line and in policies. An Owner without a
+// name stands for all of its kind: Kustomizations, HelmReleases.
+func (o Owner) String() string {
+	if o.Name == "" {
+		return string(o.Kind) + "s"
+	}
+	return fmt.Sprintf("%s/%s/%s", o.Kind, o.Namespace, o.Name)
+}
 
 // NameLabel is the label that carries the owner's name.
 func (k Kind) NameLabel() string { return k.Group() + "/name" }
@@ -62,7 +68,7 @@ func (k Kind) NamespaceLabel() string { return k.Group() + "/namespace" }
 func ParseOwner(s string) (Owner, error) {
 	parts := strings.Split(s, "/")
 	if len(parts) != 3 || parts[1] == "" || parts[2] == "" {
-		return Owner{}, fmt.Errorf("%q is not an owner: write Kustomization/NAMESPACE/NAME", s)
+		return Owner{}, fmt.Errorf("%q is not an owner: write Kustomization/NAMESPACE/NAME or HelmRelease/NAMESPACE/NAME", s)
 	}
 	switch strings.ToLower(parts[0]) {
 	case "kustomization", "kustomizations", "ks":

@@ -23,6 +23,8 @@ type Counts struct {
 	// Flux off is no finding: it is in Excepted alone.
 	Findings, Fields, Missing, Extra, Orphaned, Objects int
 	Persisting, Held, Pending, Excepted                 int
+	// ByHand are the HelmReleases whose release somebody else than Flux changed.
+	ByHand int
 	// Failed is FailedObjects and FailedOwners together: what could not be checked, alone or with its whole owner. The
 	// objects of a failed owner are in no number.
 	Failed, FailedObjects, FailedOwners int
@@ -59,6 +61,9 @@ func (c *Counts) add(result *drift.Result) {
 		c.FailedObjects += len(owner.Unproven)
 		if owner.Err != nil {
 			c.FailedOwners++
+		}
+		if owner.ByHand != "" {
+			c.ByHand++
 		}
 		for _, f := range owner.Findings {
 			if !f.Drift() {

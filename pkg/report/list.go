@@ -15,6 +15,8 @@ import (
 type DriftReport struct {
 	metav1.TypeMeta `json:",inline"`
 	Items           []Item `json:"items"`
+	// ByHand are the releases that somebody else than Flux changed, as with Helm.
+	ByHand []Remark `json:"byHand,omitempty"`
 	// Errors are the owners and objects that could not be checked.
 	Errors []Error `json:"errors,omitempty"`
 	// Elsewhere are owners of other clusters that apply objects to this one.
@@ -38,6 +40,13 @@ type Unlisted struct {
 	Message string `json:"message"`
 }
 
+// Remark is about an owner.
+type Remark struct {
+	Cluster string   `json:"cluster,omitempty"`
+	Owner   OwnerRef `json:"owner"`
+	Message string   `json:"message"`
+}
+
 // Item is one difference between git and a cluster. Desired and Live are JSON values, absent where the field is;
 // values of Secrets are masked.
 type Item struct {
@@ -55,6 +64,7 @@ type Item struct {
 	Time        *metav1.Time `json:"time,omitempty"`
 	Verdict     string       `json:"verdict"`
 	Holder      string       `json:"holder,omitempty"`
+	Reason      string       `json:"reason,omitempty"`
 	Origin      *Origin      `json:"origin,omitempty"`
 	// Failure is why Flux failed to reconcile the owner last, so that Desired is not what it applies now.
 	Failure string `json:"failure,omitempty"`
@@ -69,11 +79,11 @@ type ObjectRef struct {
 	Name      string `json:"name"`
 }
 
-// OwnerRef names the Kustomization that manages an object.
+// OwnerRef names the Kustomization or HelmRelease that manages an object; without a name, all of its kind.
 type OwnerRef struct {
 	Kind      string `json:"kind"`
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
 }
 
 // Origin is the place in git. Line counts from 1, and is left out where only the file is known.
@@ -116,6 +126,9 @@ func (r *DriftReport) add(scan Scan) {
 			r.Items = append(r.Items, i)
 		}
 		ref := ownerRef(owner.Owner)
+		if owner.ByHand != "" {
+			r.ByHand = append(r.ByHand, Remark{Cluster: scan.Cluster, Owner: ref, Message: owner.ByHand})
+		}
 		if owner.Err != nil {
 			r.Errors = append(r.Errors, Error{Cluster: scan.Cluster, Owner: &ref, Message: owner.Err.Error()})
 		}
@@ -142,7 +155,7 @@ func item(cluster string, f drift.Finding) Item {
 	i := Item{
 		Cluster: cluster, Object: objectRef(f.Object), Owner: ownerRef(f.Owner), Revision: f.Revision,
 		Kind: string(f.Kind), Path: fields.Name(f.Path), Desired: f.Desired, Live: f.Live,
-		User: f.User, Manager: f.Manager, Subresource: f.Subresource, Time: timestamp(f.Time), Verdict: string(f.Verdict), Holder: f.Holder,
+		User: f.User, Manager: f.Manager, Subresource: f.Subresource, Time: timestamp(f.Time), Verdict: string(f.Verdict), Holder: f.Holder, Reason: f.Reason,
 	}
 	if f.Origin.File != "" {
 		i.Origin = &Origin{File: f.Origin.File, Line: f.Origin.Line}

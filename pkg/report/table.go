@@ -36,7 +36,7 @@ func (t Table) Write(w io.Writer, scans ...Scan) error {
 		}
 		beside.WriteString(t.beside(cluster, scan.Value))
 		for _, owner := range scan.Value.Owners {
-			if len(owner.Findings) > 0 || owner.Suspended || owner.Failure != "" {
+			if len(owner.Findings) > 0 || owner.Suspended || owner.Failure != "" || owner.ByHand != "" {
 				t.owner(&b, cluster, owner)
 			}
 		}
@@ -79,6 +79,9 @@ func (t Table) owner(b *strings.Builder, cluster string, owner drift.OwnerResult
 		rows = append(rows, row)
 	}
 	fmt.Fprintf(b, "%s\n", t.bold(header))
+	if owner.ByHand != "" {
+		fmt.Fprintf(b, "%s%s\n", gap, t.alarm(printable(byHand(owner))))
+	}
 	if len(rows) == 0 {
 		return
 	}
@@ -109,10 +112,25 @@ func (t Table) header(cluster string, owner drift.OwnerResult) string {
 	if owner.Suspended {
 		out += "  suspended"
 	}
+	switch owner.Correction {
+	case drift.Nothing:
+		out += "  drift detection off"
+	case drift.Warning:
+		out += "  drift detection only warns"
+	case drift.Patch, drift.Upgrade:
+	}
 	if owner.Failure != "" {
 		out += "  failing: " + firstLine(owner.Failure)
 	}
 	return out
+}
+
+// byHand says what somebody did to a release and what Flux does about it.
+func byHand(owner drift.OwnerResult) string {
+	if owner.Suspended {
+		return owner.ByHand + "."
+	}
+	return owner.ByHand + ". Flux upgrades the release at its next reconciliation."
 }
 
 func (t Table) row(owner drift.OwnerResult, f drift.Finding) []cell {
@@ -170,6 +188,9 @@ func (t Table) will(owner drift.OwnerResult, f drift.Finding) cell {
 	case drift.Persists:
 		if f.Kind == drift.Orphaned {
 			return cell{text: "never remove"}
+		}
+		if t.Wide && f.Reason != "" {
+			return cell{text: "never revert: " + f.Reason}
 		}
 		return cell{text: "never revert"}
 	case drift.Held:
@@ -239,16 +260,23 @@ func (t Table) answer(scans []Scan) string {
 		if count.Held > 0 {
 			out += fmt.Sprintf("; Flux is held off %d of them", count.Held)
 		}
+		if count.ByHand > 0 {
+			out += fmt.Sprintf("; %s changed by hand", releases(count))
+		}
 		if failed := failed(count); failed != "" {
 			out += "; " + failed + " could not be checked"
 		}
 	case count.Checked == count.FailedObjects:
 		return "Nothing could be checked."
 	default:
-		if failed := failed(count); failed != "" {
+		switch failed := failed(count); {
+		case failed != "":
 			out = fmt.Sprintf("No drift in %s of %s%s, but %s could not be checked",
 				plural(count.Checked-count.FailedObjects, "object"), plural(count.Owners-count.FailedOwners, "owner"), compared, failed)
-		} else {
+		case count.ByHand > 0:
+			out = fmt.Sprintf("%s of %s%s equal git, but %s changed by hand",
+				plural(count.Checked, "object"), plural(count.Owners, "owner"), compared, releases(count))
+		default:
 			out = fmt.Sprintf("In sync: %s of %s%s equal %s", plural(count.Checked, "object"), plural(count.Owners, "owner"), compared, standard(scans))
 		}
 		if count.Excepted > 0 {
@@ -259,6 +287,13 @@ func (t Table) answer(scans []Scan) string {
 		out += "; nothing to compare in " + strings.Join(count.IdleClusters, ", ")
 	}
 	return printable(out) + "."
+}
+
+func releases(count Counts) string {
+	if count.ByHand == 1 {
+		return "1 release was"
+	}
+	return fmt.Sprintf("%d releases were", count.ByHand)
 }
 
 func failed(count Counts) string {

@@ -49,7 +49,7 @@ Exit code: 0 in sync, 1 drift found, 2 bad input or something could not be check
   # five clusters at once
   %[1]s --contexts prod-eu,prod-us,prod-ap,stage,dev
 
-  # what one Kustomization manages, for a program
+  # what one Kustomization manages, for a program; a HelmRelease likewise
   %[1]s --owner Kustomization/flux-system/apps -o json
 
   # what kubectl has of all that differs
@@ -59,7 +59,7 @@ Exit code: 0 in sync, 1 drift found, 2 bad input or something could not be check
 	}
 	o.clusters.AddFlags(cmd)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "one of "+strings.Join(outputs, ", "))
-	cmd.Flags().StringVar(&o.owner, "owner", "", "compare only what this owner manages, as Kustomization/NAMESPACE/NAME")
+	cmd.Flags().StringVar(&o.owner, "owner", "", "compare only what this owner manages, as Kustomization/NAMESPACE/NAME or HelmRelease/NAMESPACE/NAME")
 	cmd.Flags().StringVar(&o.checkout, "path", "", "compare with this working tree, the root of the repository, instead of what Flux applied")
 	cmd.Flags().StringVar(&o.source, "source", "", "the source that --path is a working tree of, as GitRepository/NAMESPACE/NAME, if there are several")
 	cmd.PersistentFlags().StringSliceVar(&o.overrideManagers, "override-manager", nil,
@@ -110,11 +110,10 @@ func (o *options) question(args []string) (q question, err error) {
 		if q.owner, err = ownership.ParseOwner(o.owner); err != nil {
 			return q, fmt.Errorf("--owner: %w", err)
 		}
-		if q.owner.Kind != ownership.Kustomization {
-			return q, fmt.Errorf("--owner %s: only what Kustomizations manage is compared", o.owner)
-		}
 	}
 	switch {
+	case o.checkout != "" && q.owner.Kind == ownership.HelmRelease:
+		return q, errors.New("--path compares with what Kustomizations apply of a working tree; what a HelmRelease applies comes from its chart")
 	case o.checkout != "":
 		q.checkout = &drift.Checkout{Dir: o.checkout, Source: o.source}
 	case o.source != "":

@@ -83,7 +83,7 @@ func (o *options) scanOne(ctx context.Context, cluster string, q question, stder
 	case result == nil:
 		return nil, nil, late(err, q.timeout)
 	case len(result.Owners) == 0:
-		return nil, nil, errors.New("there is no Kustomization in this cluster, so nothing was compared")
+		return nil, nil, errors.New("there is neither a Kustomization nor a HelmRelease in this cluster, so nothing was compared")
 	case ctx.Err() != nil:
 		return result, objects, cutShort(result, q.timeout)
 	case err != nil:

@@ -15,7 +15,7 @@ func (f *findings) verdict() error {
 	if troubles := f.troubles(); len(troubles) > 0 {
 		return errors.Join(troubles...)
 	}
-	if report.Count(f.scans...).Findings > 0 {
+	if count := report.Count(f.scans...); count.Findings > 0 || count.ByHand > 0 {
 		return &cli.ExitError{Code: cli.CodeIncomplete}
 	}
 	return nil
@@ -70,11 +70,11 @@ func (f *findings) nowhere() []error {
 			absent = absent && slices.Contains(unmet, w)
 		}
 		if absent {
-			out = append(out, fmt.Errorf("%s%s is managed by no Kustomization, so it was not compared", w, where))
+			out = append(out, fmt.Errorf("%s%s is managed by no Kustomization or HelmRelease, so it was not compared", w, where))
 		}
 	}
 	if count := report.Count(f.scans...); len(f.question.wanted) == 0 && count.Checked+count.Failed+count.Findings == 0 {
-		out = append(out, fmt.Errorf("no Kustomization manages anything%s, so nothing was compared", where))
+		out = append(out, fmt.Errorf("no Kustomization or HelmRelease manages anything%s, so nothing was compared", where))
 	}
 	return out
 }

@@ -45,10 +45,15 @@ func (c *Controller) correctDrift(ctx context.Context, helm *action.Configuratio
 			return err
 		}
 	}
-	differences, err := jsondiff.UnstructuredList(ctx, asker, objects, jsondiff.FieldOwner(manager),
-		jsondiff.ExclusionSelector{helmv2.DriftDetectionMetadataKey: helmv2.DriftDetectionDisabledValue},
-		jsondiff.Rationalize(true), jsondiff.Graceful(true))
-	if err != nil {
+	options := []jsondiff.ListOption{
+		jsondiff.FieldOwner(manager), jsondiff.ExclusionSelector{helmv2.DriftDetectionMetadataKey: helmv2.DriftDetectionDisabledValue},
+		jsondiff.Rationalize(true), jsondiff.Graceful(true),
+	}
+	if len(mode.Ignore) > 0 {
+		options = append(options, ignored(mode.Ignore))
+	}
+	differences, err := jsondiff.UnstructuredList(ctx, asker, objects, options...)
+	if err != nil && !differences.HasChanges() { // Else what could be compared is corrected.
 		return fmt.Errorf("detect drift: %w", err)
 	}
 	if mode.GetMode() != helmv2.DriftDetectionEnabled {
@@ -63,6 +68,21 @@ func (c *Controller) correctDrift(ctx context.Context, helm *action.Configuratio
 		failed = append(failed, correct(ctx, writer, d))
 	}
 	return errors.Join(failed...)
+}
+
+func ignored(rules []helmv2.IgnoreRule) jsondiff.IgnoreRules {
+	var out jsondiff.IgnoreRules
+	for _, rule := range rules {
+		ignore := jsondiff.IgnoreRule{Paths: rule.Paths}
+		if t := rule.Target; t != nil {
+			ignore.Selector = &jsondiff.Selector{
+				Group: t.Group, Version: t.Version, Kind: t.Kind, Namespace: t.Namespace, Name: t.Name,
+				LabelSelector: t.LabelSelector, AnnotationSelector: t.AnnotationSelector,
+			}
+		}
+		out = append(out, ignore)
+	}
+	return out
 }
 
 // complete gives object what Helm adds to it as it applies it.

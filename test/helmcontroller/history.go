@@ -2,11 +2,13 @@ package helmcontroller
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
+	"github.com/opencontainers/go-digest"
 	"helm.sh/helm/v4/pkg/action"
 	chart "helm.sh/helm/v4/pkg/chart/v2"
 	release "helm.sh/helm/v4/pkg/release/v1"
@@ -44,7 +46,7 @@ func (c *Controller) observe(helm *action.Configuration, hr *helmv2.HelmRelease,
 func snapshot(r *release.Release) *helmv2.Snapshot {
 	return &helmv2.Snapshot{
 		APIVersion:    helmv2.CurrentSnapshotAPIVersion,
-		Digest:        jsonDigest(r),
+		Digest:        observedDigest(r),
 		Name:          r.Name,
 		Namespace:     r.Namespace,
 		Version:       r.Version,
@@ -57,6 +59,35 @@ func snapshot(r *release.Release) *helmv2.Snapshot {
 		LastDeployed:  metav1.NewTime(r.Info.LastDeployed),
 		Deleted:       metav1.NewTime(r.Info.Deleted),
 	}
+}
+
+// observation is what helm-controller takes the digest of (internal/release, Observation).
+type observation struct {
+	Name          string         `json:"name"`
+	Version       int            `json:"version"`
+	Info          release.Info   `json:"info"`
+	ChartMetadata chart.Metadata `json:"chartMetadata"`
+	Config        map[string]any `json:"config"`
+	Manifest      string         `json:"manifest"`
+	Hooks         []release.Hook `json:"hooks"`
+	Namespace     string         `json:"namespace"`
+}
+
+// observedDigest tells whether a release in the storage is still as it was observed; running its tests changes nothing.
+func observedDigest(r *release.Release) string {
+	o := observation{
+		Name: r.Name, Version: r.Version, Info: *r.Info, ChartMetadata: *r.Chart.Metadata, Config: r.Config, Manifest: r.Manifest, Namespace: r.Namespace,
+	}
+	for _, hook := range r.Hooks {
+		if !slices.Contains(hook.Events, release.HookTest) {
+			o.Hooks = append(o.Hooks, *hook)
+		}
+	}
+	digester := digest.Canonical.Digester()
+	if err := json.NewEncoder(digester.Hash()).Encode(o); err != nil {
+		panic(fmt.Sprintf("encode what was decoded from JSON: %v", err))
+	}
+	return digester.Digest().String()
 }
 
 // inventory lists what the release applied, hooks not among them, and the chart's CRDs.

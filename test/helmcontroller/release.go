@@ -115,9 +115,11 @@ func typed(found any) (*release.Release, error) {
 	return nil, fmt.Errorf("the storage holds a release of another kind: %T", found)
 }
 
-// outdated reports whether the last release is not that of the spec.
+// outdated reports whether the last release is not that of the spec, or not one that was observed: one that somebody made
+// with Helm.
 func outdated(hr *helmv2.HelmRelease, last *release.Release, loaded *chart.Chart) bool {
-	return last.Info.Status != common.StatusDeployed ||
+	latest := hr.Status.History.Latest()
+	return latest == nil || latest.Digest != observedDigest(last) || last.Info.Status != common.StatusDeployed ||
 		last.Chart.Metadata.Name != loaded.Metadata.Name || last.Chart.Metadata.Version != loaded.Metadata.Version ||
 		valuesDigest(last.Config) != valuesDigest(hr.GetValues()) ||
 		hr.Status.ObservedCommonMetadataDigest != metadataDigest(hr.Spec.CommonMetadata)

@@ -22,6 +22,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/helmcontroller"
 )
 
 func TestPredictionEqualsWhatFluxDoes(t *testing.T) {
@@ -60,6 +61,11 @@ func compare(t *testing.T, e edit, result drift.OwnerResult, before, after map[d
 	if e.persists != slices.ContainsFunc(result.Findings, func(f drift.Finding) bool { return f.Verdict == drift.Persists }) {
 		t.Errorf("persisting findings expected: %t; found: %s", e.persists, describe(result.Findings))
 	}
+	compareOutcome(t, result, before, after)
+}
+
+func compareOutcome(t *testing.T, result drift.OwnerResult, before, after map[desired.Key]*unstructured.Unstructured) {
+	t.Helper()
 	predicted := map[string]string{}
 	for _, f := range result.Findings {
 		key := desired.Key{Group: f.Object.Group, Kind: f.Object.Kind, Namespace: f.Object.Namespace, Name: f.Object.Name}
@@ -173,8 +179,9 @@ func shapeOf(t *testing.T, objects ...*unstructured.Unstructured) *fields.Shape 
 
 type fixture struct {
 	cluster *harness.Cluster
-	// owner is the Kustomization under test.
+	// owner is the Kustomization under test, or the HelmRelease where helm is not nil.
 	owner   client.ObjectKey
+	helm    *helmcontroller.Controller
 	scanner *drift.Scanner
 	keys    map[desired.Key]*unstructured.Unstructured
 }
@@ -290,23 +297,46 @@ func (f *fixture) make(ctx context.Context, t *testing.T, e edit) {
 
 func (f *fixture) reconcile(ctx context.Context, t *testing.T) {
 	t.Helper()
-	if _, err := f.cluster.Reconcile(ctx, f.owner); err != nil {
+	if err := f.tryReconcile(ctx); err != nil {
 		t.Fatal(err)
 	}
 }
 
+func (f *fixture) tryReconcile(ctx context.Context) error {
+	if f.helm != nil {
+		return f.helm.Reconcile(ctx, f.owner)
+	}
+	_, err := f.cluster.Reconcile(ctx, f.owner)
+	return err
+}
+
+// kind is that of the owner under test.
+func (f *fixture) kind() ownership.Kind {
+	if f.helm != nil {
+		return ownership.HelmRelease
+	}
+	return ownership.Kustomization
+}
+
 func (f *fixture) scan(ctx context.Context, t *testing.T) drift.OwnerResult {
 	t.Helper()
-	result, err := f.scanner.Scan(ctx, drift.Selection{Owner: ownership.Owner{Kind: ownership.Kustomization, Namespace: f.owner.Namespace, Name: f.owner.Name}})
+	owner := f.look(ctx, t)
+	for _, e := range owner.Unproven {
+		t.Fatalf("%s/%s: %v", e.Object.Kind, e.Object.Name, e.Err)
+	}
+	return owner
+}
+
+// look scans, and leaves what could not be proven in the result.
+func (f *fixture) look(ctx context.Context, t *testing.T) drift.OwnerResult {
+	t.Helper()
+	result, err := f.scanner.Scan(ctx, drift.Selection{Owner: ownership.Owner{Kind: f.kind(), Namespace: f.owner.Namespace, Name: f.owner.Name}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	owner := result.Owners[0]
 	if owner.Err != nil {
 		t.Fatal(owner.Err)
-	}
-	for _, e := range owner.Unproven {
-		t.Fatalf("%s/%s: %v", e.Object.Kind, e.Object.Name, e.Err)
 	}
 	return owner
 }

@@ -38,11 +38,21 @@ var errRefused = errors.New("refused")
 type writer struct {
 	client client.Client
 	rand   *rand.Rand
+	// flux is the manager of the controller that applies the object.
+	flux string
 	// desired is what Flux applies.
 	desired *unstructured.Unstructured
 	// versions are other versions in which the API server serves the kind.
 	versions []string
 	mutator  *mutator
+}
+
+// manager picks one; kustomize-controller stands for Flux.
+func (w *writer) manager(from []string) string {
+	if manager := pick(w.rand, from); manager != ownership.KustomizeManager {
+		return manager
+	}
+	return w.flux
 }
 
 // edit makes one random edit and says what it was. Edits without an effect are refused too.
@@ -88,7 +98,7 @@ func (w *writer) create(ctx context.Context) (string, error) {
 	content, _ := clone(w.desired.Object).(map[string]any)
 	drop(content, place{"metadata", "labels"})
 	how := w.mutator.mutate(content)
-	manager := pick(w.rand, updaters)
+	manager := w.manager(updaters)
 	object := &unstructured.Unstructured{Object: content}
 	err := w.client.Create(ctx, object, client.FieldOwner(manager))
 	what := fmt.Sprintf("%s creates it again: %s", manager, how)
@@ -123,7 +133,7 @@ func awaited(object *unstructured.Unstructured) bool {
 }
 
 func (w *writer) scale(ctx context.Context, live *unstructured.Unstructured) (string, error) {
-	manager, replicas := pick(w.rand, updaters), w.rand.IntN(4)
+	manager, replicas := w.manager(updaters), w.rand.IntN(4)
 	body := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
 	err := w.client.SubResource("scale").Patch(ctx, live, client.RawPatch(types.MergePatchType, []byte(body)), client.FieldOwner(manager))
 	return fmt.Sprintf("%s scales to %d", manager, replicas), err
@@ -131,7 +141,7 @@ func (w *writer) scale(ctx context.Context, live *unstructured.Unstructured) (st
 
 // status changes metadata through the status subresource, as some controllers do.
 func (w *writer) status(ctx context.Context, live *unstructured.Unstructured) (string, error) {
-	manager := pick(w.rand, updaters)
+	manager := w.manager(updaters)
 	body := pick(w.rand, []string{
 		`{"metadata":{"annotations":{"example.com/status":"1"}}}`, `{"metadata":{"labels":{"example.com/status":"1"}}}`,
 		`{"metadata":{"labels":{"kustomize.toolkit.fluxcd.io/name":null}}}`, `{"status":{"observedGeneration":99}}`,
@@ -151,7 +161,7 @@ func (w *writer) mutated(content map[string]any) (map[string]any, string) {
 }
 
 func (w *writer) update(ctx context.Context, live *unstructured.Unstructured) (string, error) {
-	manager := pick(w.rand, updaters)
+	manager := w.manager(updaters)
 	old := live.DeepCopy()
 	unstructured.RemoveNestedField(old.Object, "metadata", "managedFields")
 	content, how := w.mutated(old.Object)
@@ -207,7 +217,7 @@ func strategic(before, after []byte, typed any) (body []byte, err error) {
 
 // apply makes a server-side apply of the whole live object, of git's, or of the changed fields alone.
 func (w *writer) apply(ctx context.Context, live *unstructured.Unstructured) (string, error) {
-	manager := pick(w.rand, appliers)
+	manager := w.manager(appliers)
 	base := live.DeepCopy()
 	for _, field := range []string{"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"} {
 		unstructured.RemoveNestedField(base.Object, "metadata", field)

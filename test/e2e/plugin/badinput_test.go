@@ -30,13 +30,13 @@ func TestWrongCommandLines(t *testing.T) {
 		"--timeout 0s":                   "error: --timeout is 0s; it has to be more than 0",
 		"--owner apps":                   `error: --owner: "apps" is not an owner: write Kustomization/NAMESPACE/NAME`,
 		"--owner Deployment/a/b":         `error: --owner: "Deployment/a/b" is not an owner: its kind must be Kustomization or HelmRelease`,
-		"--owner HelmRelease/shop/x":     "error: --owner HelmRelease/shop/x: only what Kustomizations manage is compared",
+		"--owner HelmRelease/shop/x":     "error: HelmRelease/shop/x is not in this cluster",
 		"--owner ks/flux-system/absent":  "error: Kustomization/flux-system/absent is not in this cluster",
 		"--context absent":               `"absent"`,
 		"--kubeconfig /nowhere/absent":   "/nowhere/absent",
 		"--server https://127.0.0.1:1":   "127.0.0.1:1",
 		"--server http://[bad":           "error: ",
-		"--as system:anonymous":          "error: the Kustomizations cannot be listed",
+		"--as system:anonymous":          "error: Kustomizations: they cannot be listed",
 		"--token nonsense --user absent": "error: ",
 	} {
 		t.Run(args, func(t *testing.T) {
@@ -79,7 +79,11 @@ func TestWithoutFlux(t *testing.T) {
 	})
 	for _, args := range [][]string{nil, {"--owner", "ks/flux-system/apps"}} {
 		result := bare(t, []string{"KUBECONFIG=" + cluster.Kubeconfig(harness.OnCall)}, args...)
-		want(t, result, 2, "error: Flux is not installed in this cluster: it does not serve the Kustomization API (kustomize.toolkit.fluxcd.io)\n")
+		says := "error: Flux is not installed in this cluster: it serves neither Kustomizations (kustomize.toolkit.fluxcd.io) nor HelmReleases (helm.toolkit.fluxcd.io)\n"
+		if len(args) > 0 {
+			says = "error: Kustomization/flux-system/apps is not in this cluster: Flux's kustomize-controller is not installed here"
+		}
+		want(t, result, 2, says)
 	}
 }
 

@@ -102,10 +102,10 @@ func TestObjectsAreChosenAsWithKubectl(t *testing.T) {
 		{"-n shop", 1, "2 fields of 2 objects differ"},
 		{"--owner Kustomization/flux-system/paused", 0, "In sync: 2 objects of 1 owner"},
 		{"--owner ks/flux-system/shop", 1, "2 fields of 2 objects differ"},
-		{"deploy/api -n paused", 2, "error: deploy/api in namespace paused is managed by no Kustomization, so it was not compared"},
+		{"deploy/api -n paused", 2, "error: deploy/api in namespace paused is managed by no Kustomization or HelmRelease, so it was not compared"},
 		{"deploy/api --owner ks/flux-system/paused", 2, "error: deploy/api is managed by no Kustomization"},
-		{"deploy/api deploy/typo", 2, "error: deploy/typo is managed by no Kustomization, so it was not compared"},
-		{"-n nowhere", 2, "error: no Kustomization manages anything in namespace nowhere, so nothing was compared"},
+		{"deploy/api deploy/typo", 2, "error: deploy/typo is managed by no Kustomization or HelmRelease, so it was not compared"},
+		{"-n nowhere", 2, "error: no Kustomization or HelmRelease manages anything in namespace nowhere, so nothing was compared"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			result := drift(t, harness.OnCall, strings.Fields(test.args)...)
