@@ -3,8 +3,12 @@ package drift
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 
+	identity "github.com/fluxcd/cli-utils/pkg/object"
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -28,15 +32,16 @@ type liveObjects struct {
 }
 
 type kindList struct {
-	once    sync.Once
+	once sync.Once
+	// done is set once the others are.
+	done    atomic.Bool
 	objects map[desired.Key]*unstructured.Unstructured
 	err     error
 }
 
 // get returns the live object, nil if there is none.
 func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	kind := l.kind(want.GroupVersionKind())
-	kind.once.Do(func() { kind.objects, kind.err = l.list(ctx, want.GroupVersionKind()) })
+	kind := l.read(ctx, want.GroupVersionKind())
 	if apimeta.IsNoMatchError(kind.err) || apierrors.IsNotFound(kind.err) {
 		return nil, l.gone(want.GroupVersionKind())
 	}
@@ -57,6 +62,52 @@ func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) 
 		return nil, err
 	}
 	return object, nil
+}
+
+// read lists the objects of a kind, the first time that it is asked to.
+func (l *liveObjects) read(ctx context.Context, gvk schema.GroupVersionKind) *kindList {
+	kind := l.kind(gvk)
+	kind.once.Do(func() {
+		kind.objects, kind.err = l.list(ctx, gvk)
+		kind.done.Store(true)
+	})
+	return kind
+}
+
+// prefetch begins to list the kinds of which the owners note that they applied selected objects, so that this goes on
+// while the first of them are built. The function that it returns waits for the end.
+func (l *liveObjects) prefetch(ctx context.Context, owners []kustomizev1.Kustomization, selection Selection) func() {
+	kinds := map[schema.GroupVersionKind]bool{}
+	for i := range owners {
+		inventory := owners[i].Status.Inventory
+		if inventory == nil || owners[i].Spec.KubeConfig != nil {
+			continue
+		}
+		for _, entry := range inventory.Entries {
+			id, err := identity.ParseObjMetadata(entry.ID)
+			switch {
+			case err != nil, // its owner says so
+				selection.Namespace != "" && id.Namespace != selection.Namespace,
+				len(selection.Kinds) > 0 && !slices.Contains(selection.Kinds, id.GroupKind):
+				continue
+			}
+			kinds[id.GroupKind.WithVersion(entry.Version)] = true
+		}
+	}
+	var group sync.WaitGroup
+	for gvk := range kinds {
+		group.Go(func() { l.read(ctx, gvk) })
+	}
+	return group.Wait
+}
+
+// listed are the objects of a kind if they have been listed, else nil.
+func (l *liveObjects) listed(gvk schema.GroupVersionKind) map[desired.Key]*unstructured.Unstructured {
+	kind := l.kind(gvk)
+	if !kind.done.Load() || kind.err != nil {
+		return nil
+	}
+	return kind.objects
 }
 
 // gone is nil if the kind is not served in any version, so that it has no objects. Whoever has cached what the server

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sort"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -46,24 +48,51 @@ type claimed struct {
 	owner  ownership.Owner
 }
 
-// known is what a scan has learnt before it looks for orphans.
+// known is what a scan has learnt before it looks for orphans. It may be added to concurrently.
 type known struct {
+	mu sync.Mutex
 	// objects are in some owner's inventory or desired state.
 	objects map[desired.Key]bool
 	// built are the owners whose desired state is known.
 	built map[ownership.Owner]bool
 }
 
+func (k *known) add(keys iter.Seq[desired.Key]) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for key := range keys {
+		k.objects[key] = true
+	}
+}
+
+// state adds a desired state; applied says that it is what Flux applied.
+func (k *known) state(state *desired.State, applied bool) {
+	k.add(keysOf(state))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.built[state.Owner] = applied
+}
+
+func keysOf(state *desired.State) iter.Seq[desired.Key] {
+	return func(yield func(desired.Key) bool) {
+		for _, object := range state.Objects {
+			if !yield(desired.KeyOf(object.Unstructured)) {
+				return
+			}
+		}
+	}
+}
+
 // orphans finds the objects that carry the labels of a Kustomization and a managedFields entry of kustomize-controller,
 // and that no owner has in its inventory or desired state: Flux left them behind, and prunes them no more. Of every kind
 // that the cluster serves only metadata is listed, by label.
-func (s *Scanner) orphans(ctx context.Context, result *Result, known known, selection Selection) error {
+func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, live *liveObjects, selection Selection) error {
 	kinds, err := s.kinds(selection)
 	if err != nil {
 		return err
 	}
 	var claims []claimed
-	claims, result.Unlisted = s.claims(ctx, kinds, selection)
+	claims, result.Unlisted = s.claims(ctx, kinds, live, selection)
 	byOwner := map[ownership.Owner][]Object{}
 	for _, c := range claims {
 		if !known.objects[c.object.desiredKey()] && (selection.Object == nil || selection.Object(c.object)) {
@@ -108,13 +137,17 @@ func (s *Scanner) kinds(selection Selection) ([]schema.GroupVersionKind, error) 
 }
 
 // claims lists the objects of these kinds that carry a Kustomization's labels with proof.
-func (s *Scanner) claims(ctx context.Context, kinds []schema.GroupVersionKind, selection Selection) (claims []claimed, unlisted []KindError) {
+func (s *Scanner) claims(ctx context.Context, kinds []schema.GroupVersionKind, live *liveObjects, selection Selection) (claims []claimed, unlisted []KindError) {
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(max(s.Concurrency, 1))
 	for _, kind := range kinds {
 		group.Go(func() error {
-			found, err := s.claimsOf(ctx, kind, selection)
+			found, listed := claimsAmong(live.listed(kind), kind, selection)
+			var err error
+			if !listed {
+				found, err = s.claimsOf(ctx, kind, selection)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			claims = append(claims, found...)
@@ -128,6 +161,29 @@ func (s *Scanner) claims(ctx context.Context, kinds []schema.GroupVersionKind, s
 	sort.Slice(claims, func(i, j int) bool { return claims[i].object.sortKey() < claims[j].object.sortKey() })
 	sort.Slice(unlisted, func(i, j int) bool { return unlisted[i].Kind.String() < unlisted[j].Kind.String() })
 	return claims, unlisted
+}
+
+// claim adds an object to the claims if it is one.
+func claim(claims []claimed, kind schema.GroupVersionKind, object metav1.Object) []claimed {
+	owner, ok := ownership.Proven(object)
+	if !ok || owner.Kind != ownership.Kustomization || object.GetDeletionTimestamp() != nil {
+		return claims
+	}
+	return append(claims, claimed{Object{GroupVersionKind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}, owner})
+}
+
+// claimsAmong are the claims among the labelled objects of a kind that have been listed already; false if they have not.
+func claimsAmong(objects map[desired.Key]*unstructured.Unstructured, kind schema.GroupVersionKind, selection Selection) (claims []claimed, listed bool) {
+	for _, object := range objects {
+		if selection.Namespace != "" && object.GetNamespace() != selection.Namespace {
+			continue
+		}
+		claims = claim(claims, kind, object)
+	}
+	if selection.Owner.Name != "" {
+		claims = slices.DeleteFunc(claims, func(c claimed) bool { return c.owner != selection.Owner })
+	}
+	return claims, objects != nil
 }
 
 func (s *Scanner) claimsOf(ctx context.Context, kind schema.GroupVersionKind, selection Selection) ([]claimed, error) {
@@ -148,11 +204,7 @@ func (s *Scanner) claimsOf(ctx context.Context, kind schema.GroupVersionKind, se
 			return out, err
 		}
 		for i := range page.Items {
-			item := &page.Items[i]
-			owner, ok := ownership.Proven(item)
-			if ok && owner.Kind == ownership.Kustomization && item.DeletionTimestamp == nil {
-				out = append(out, claimed{Object{GroupVersionKind: kind, Namespace: item.Namespace, Name: item.Name}, owner})
-			}
+			out = claim(out, kind, &page.Items[i])
 		}
 		if next = page.GetContinue(); next == "" {
 			return out, nil

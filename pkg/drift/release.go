@@ -17,7 +17,7 @@ import (
 )
 
 // release compares what a HelmRelease manages.
-func (s *Scanner) release(ctx context.Context, builder *desired.Builder, hr *helmv2.HelmRelease, live *liveObjects, selection Selection, known known) OwnerResult {
+func (s *Scanner) release(ctx context.Context, builder *desired.Builder, hr *helmv2.HelmRelease, live *liveObjects, selection Selection, known *known) OwnerResult {
 	out := OwnerResult{
 		Owner:      ownership.Owner{Kind: ownership.HelmRelease, Namespace: hr.Namespace, Name: hr.Name},
 		Reconciled: lastWorked(hr),
@@ -40,9 +40,7 @@ func (s *Scanner) release(ctx context.Context, builder *desired.Builder, hr *hel
 		out.Err = err
 		return out
 	}
-	for _, object := range state.Objects {
-		known.objects[desired.KeyOf(object.Unstructured)] = true // Whoever left it behind.
-	}
+	known.add(keysOf(state)) // Whoever left them behind.
 	policy := ReleasePolicy(hr, state.ByHand)
 	out.ByHand, out.Correction = state.ByHand, policy.Correction
 	s.compare(ctx, state, policy, live, selection).addTo(&out, state)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sort"
 	"time"
 
@@ -82,7 +83,7 @@ type Selection struct {
 	OwnersOnly bool
 	// Owner, if its name is set, selects one owner.
 	Owner ownership.Owner
-	// Object, if not nil, selects the objects for which it returns true.
+	// Object, if not nil, selects the objects for which it returns true. It is called concurrently.
 	Object func(Object) bool
 	// Namespace and Kinds, where they are not empty, say what Object can select at most, so that orphans need not be
 	// looked for in all the cluster.
@@ -107,8 +108,29 @@ type Scanner struct {
 	// what the API server warns of a kind says nothing about drift, so it should drop warnings.
 	Discovery discovery.ServerResourcesInterface
 	Lister    client.Reader
-	// Progress, if not nil, is told before each owner how many of how many are done.
+	// Progress, if not nil, is told how many owners of how many have been begun.
 	Progress func(done, of int)
+}
+
+// ownersAtOnce is how many owners are compared at a time: while one is built, others are compared.
+const ownersAtOnce = 4
+
+// each calls do for each of n owners, some at a time, and returns what it returns.
+func (s *Scanner) each(n int, do func(i int) OwnerResult) []OwnerResult {
+	out := make([]OwnerResult, n)
+	var group errgroup.Group
+	group.SetLimit(ownersAtOnce)
+	for i := range n {
+		if s.Progress != nil {
+			s.Progress(i, n)
+		}
+		group.Go(func() error {
+			out[i] = do(i)
+			return nil
+		})
+	}
+	_ = group.Wait() // Errors are in the results.
+	return out
 }
 
 // Scan compares everything selected with the cluster. What went wrong with one owner or object is in the result and
@@ -131,27 +153,22 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	defer func() { err = errors.Join(err, done()) }()
 	live := &liveObjects{client: s.Client, label: ownership.Kustomization.NameLabel()}
 	releases := &liveObjects{client: s.Client, label: ownership.HelmRelease.NameLabel()}
-	known := known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}}
-	total, at := len(owners.kustomizations)+len(owners.releases), 0
-	progress := func() {
-		if s.Progress != nil {
-			s.Progress(at, total)
-		}
-		at++
+	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}}
+	if !selection.OwnersOnly {
+		wait := live.prefetch(ctx, owners.kustomizations, selection)
+		defer wait()
 	}
-	for i := range owners.kustomizations {
-		progress()
+	result.Owners = append(result.Owners, s.each(len(owners.kustomizations)+len(owners.releases), func(i int) OwnerResult {
+		if n := len(owners.kustomizations); i >= n {
+			return s.release(ctx, builder, &owners.releases[i-n], releases, selection, known)
+		}
 		ks := &owners.kustomizations[i]
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
-		result.Owners = append(result.Owners, s.owner(ctx, builder, ks, owner, live, selection, known))
-	}
-	for i := range owners.releases {
-		progress()
-		result.Owners = append(result.Owners, s.release(ctx, builder, &owners.releases[i], releases, selection, known))
-	}
+		return s.owner(ctx, builder, ks, owner, live, selection, known)
+	})...)
 	if s.Discovery != nil && !selection.OwnersOnly && selection.Owner.Kind != ownership.HelmRelease {
 		// What was found before the time was over is a result.
-		if err := s.orphans(ctx, result, known, selection); err != nil && ctx.Err() == nil {
+		if err := s.orphans(ctx, result, known, live, selection); err != nil && ctx.Err() == nil {
 			return nil, err
 		}
 	}
@@ -161,7 +178,7 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	return result, ctx.Err()
 }
 
-func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection, known known) OwnerResult {
+func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kustomizev1.Kustomization, owner ownership.Owner, live *liveObjects, selection Selection, known *known) OwnerResult {
 	out := OwnerResult{
 		Owner:     owner,
 		Revision:  ks.Status.LastAppliedRevision,
@@ -182,9 +199,7 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 		out.Err = err
 		return out
 	}
-	for key := range inventory {
-		known.objects[key] = true
-	}
+	known.add(maps.Keys(inventory))
 	if selection.OwnersOnly {
 		return out
 	}
@@ -196,10 +211,7 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 		}
 		return out
 	}
-	known.built[owner] = selection.Checkout == nil
-	for _, object := range state.Objects {
-		known.objects[desired.KeyOf(object.Unstructured)] = true
-	}
+	known.state(state, selection.Checkout == nil)
 	c := s.compare(ctx, state, PolicyOf(ks, s.OverrideManagers), live, selection)
 	if selection.Checkout != nil {
 		s.pending(ctx, builder, ks, state, live, c.found)

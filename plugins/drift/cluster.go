@@ -17,8 +17,8 @@ import (
 // Requests a second that one person may send: what a scan of a few hundred drifted objects needs. The API server's
 // priority and fairness protects everybody else.
 const (
-	requestsPerSecond = 100
-	requestBurst      = 200
+	requestsPerSecond = 400
+	requestBurst      = 800
 )
 
 // connect returns a scanner of a cluster, and what tells its kinds, for as long as ctx.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -30,12 +31,13 @@ func parseObjects(args []string) ([]typeName, error) {
 	return out, nil
 }
 
-// selection chooses objects and remembers which of the wanted ones it met. It must not be used concurrently.
+// selection chooses objects and remembers which of the wanted ones it met. It may be used concurrently.
 type selection struct {
 	namespace string
 	wanted    []typeName
 	kinds     []schema.GroupKind // of wanted
-	met       []bool             // of wanted
+	mu        sync.Mutex
+	met       []bool // of wanted
 }
 
 // newSelection selects the wanted objects, all if none is named, in namespace, all if it is empty. Types are resolved
@@ -67,6 +69,8 @@ func (s *selection) has(o drift.Object) bool {
 	if s.namespace != "" && o.Namespace != s.namespace {
 		return false
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	found := len(s.wanted) == 0
 	for i, w := range s.wanted {
 		if w.name == o.Name && s.kinds[i] == o.GroupKind() {
@@ -78,6 +82,8 @@ func (s *selection) has(o drift.Object) bool {
 
 // unmet are the wanted objects that no owner has.
 func (s *selection) unmet() []typeName {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var out []typeName
 	for i, met := range s.met {
 		if !met {
