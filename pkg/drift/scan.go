@@ -49,6 +49,8 @@ type OwnerResult struct {
 	Suspended bool
 	// Gone owners are not in the cluster any more; only what they left behind is found of them.
 	Gone bool
+	// Suspension is who suspended it, and when, as far as anybody knows.
+	Suspension Suspension
 	// Failure is Flux's own message where its last reconciliation failed, values of Secrets masked; what was found holds
 	// for Revision.
 	Failure string
@@ -72,6 +74,8 @@ type ObjectError struct {
 
 // Selection narrows a scan. The zero Selection selects everything.
 type Selection struct {
+	// OwnersOnly leaves out the comparison: what is known of owners without it costs one request.
+	OwnersOnly bool
 	// Owner, if its name is set, selects one owner.
 	Owner ownership.Owner
 	// Object, if not nil, selects the objects for which it returns true.
@@ -99,6 +103,8 @@ type Scanner struct {
 	// what the API server warns of a kind says nothing about drift, so it should drop warnings.
 	Discovery discovery.ServerResourcesInterface
 	Lister    client.Reader
+	// Progress, if not nil, is told before each owner how many of how many are done.
+	Progress func(done, of int)
 }
 
 // Scan compares everything selected with the cluster. What went wrong with one owner or object is in the result and
@@ -120,12 +126,16 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	live := &liveObjects{client: s.Client}
 	known := known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}}
 	for i := range list {
+		if s.Progress != nil {
+			s.Progress(i, len(list))
+		}
 		ks := &list[i]
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
 		result.Owners = append(result.Owners, s.owner(ctx, builder, ks, owner, live, selection, known))
 	}
-	if s.Discovery != nil {
-		if err := s.orphans(ctx, result, known, selection); err != nil {
+	if s.Discovery != nil && !selection.OwnersOnly {
+		// What was found before the time was over is a result.
+		if err := s.orphans(ctx, result, known, selection); err != nil && ctx.Err() == nil {
 			return nil, err
 		}
 	}
@@ -170,6 +180,9 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 		Interval:  ks.Spec.Interval.Duration,
 		Suspended: ks.Spec.Suspend,
 	}
+	if out.Suspended {
+		out.Suspension = suspension(ks)
+	}
 	if ready := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReadyCondition); ready != nil {
 		out.Reconciled = reconciled(ks, ready)
 		if ready.Status == metav1.ConditionFalse {
@@ -183,6 +196,9 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 	}
 	for key := range inventory {
 		known.objects[key] = true
+	}
+	if selection.OwnersOnly {
+		return out
 	}
 	state, err := s.state(ctx, builder, ks, selection.Checkout, &out)
 	if err != nil {

@@ -4,12 +4,22 @@ import (
 	"fmt"
 
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/fleet"
 )
 
-// Counts sums a scan up.
+// Scan is what was found in one cluster, with an error if that is not everything, and a nil value if it is nothing.
+type Scan = fleet.Result[*drift.Result]
+
+// Counts sums scans up.
 type Counts struct {
+	// Clusters are those of which anything is known, Drifted those with findings; Failed and Idle are the names of those
+	// of which nothing is known, and of those that have nothing of what was asked for.
+	Clusters, Drifted            int
+	FailedClusters, IdleClusters []string
+
 	Owners, Checked int
-	// Findings is Fields, Missing, Extra (objects that a checkout does not have) and Orphaned together; Objects are those with findings in fields. What git itself holds
+	// Findings is Fields, Missing, Extra (objects that a checkout does not have) and Orphaned together; Objects are those
+	// with findings in fields. What git itself holds
 	// Flux off is no finding: it is in Excepted alone.
 	Findings, Fields, Missing, Extra, Orphaned, Objects int
 	Persisting, Held, Pending, Excepted                 int
@@ -18,9 +28,28 @@ type Counts struct {
 	Failed, FailedObjects, FailedOwners int
 }
 
-// Count sums a scan up.
-func Count(result *drift.Result) Counts {
+// Count sums scans up.
+func Count(scans ...Scan) Counts {
 	var c Counts
+	for _, scan := range scans {
+		if scan.Value == nil {
+			c.FailedClusters = append(c.FailedClusters, scan.Cluster)
+			continue
+		}
+		c.Clusters++
+		before := c
+		c.add(scan.Value)
+		if c.Findings > before.Findings {
+			c.Drifted++
+		}
+		if c.Checked+c.Failed+c.Findings == before.Checked+before.Failed+before.Findings {
+			c.IdleClusters = append(c.IdleClusters, scan.Cluster)
+		}
+	}
+	return c
+}
+
+func (c *Counts) add(result *drift.Result) {
 	objects := map[drift.Object]bool{}
 	for _, owner := range result.Owners {
 		if !owner.Gone {
@@ -62,9 +91,8 @@ func Count(result *drift.Result) Counts {
 			}
 		}
 	}
-	c.Objects = len(objects)
+	c.Objects += len(objects)
 	c.Failed = c.FailedObjects + c.FailedOwners
-	return c
 }
 
 func plural(n int, noun string) string {

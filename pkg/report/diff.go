@@ -10,26 +10,37 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 )
 
-// WriteDiff writes a unified YAML diff of every object with findings: minus is git, plus is live.
-func WriteDiff(w io.Writer, result *drift.Result, color bool) error {
-	for _, owner := range result.Owners {
-		for _, d := range owner.Documents {
-			text, err := objectDiff(owner, d)
-			if err != nil {
-				return err
-			}
-			if color {
-				text = paintDiff(text)
-			}
-			if _, err := io.WriteString(w, text); err != nil {
-				return err
+// WriteDiff writes a unified YAML diff of every object with findings: minus is git, plus is live. Of several scans the
+// names of the clusters are in the names of the files.
+func WriteDiff(w io.Writer, scans []Scan, color bool) error {
+	for _, scan := range scans {
+		if scan.Value == nil {
+			continue
+		}
+		cluster := ""
+		if len(scans) > 1 {
+			cluster = scan.Cluster + "/"
+		}
+		for _, owner := range scan.Value.Owners {
+			for _, d := range owner.Documents {
+				text, err := objectDiff(cluster, owner, d)
+				if err != nil {
+					return err
+				}
+				if color {
+					text = paintDiff(text)
+				}
+				if _, err := io.WriteString(w, text); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
 }
 
-func objectDiff(owner drift.OwnerResult, d drift.Documents) (string, error) {
+// objectDiff is the diff of one object; cluster stands before its name.
+func objectDiff(cluster string, owner drift.OwnerResult, d drift.Documents) (string, error) {
 	git, err := document(d.Git)
 	if err != nil {
 		return "", err
@@ -38,7 +49,7 @@ func objectDiff(owner drift.OwnerResult, d drift.Documents) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := printable(d.Object.String())
+	name := printable(cluster + d.Object.String())
 	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
 		A: lines(git), FromFile: fmt.Sprintf("git/%s %s", name, printable(comparedRevision(owner))),
 		B: lines(live), ToFile: "live/" + name,

@@ -4,14 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/fleet"
 )
 
 // fieldsShown is how many fields of a record the table names, unless it is wide.
@@ -25,23 +27,93 @@ type History struct {
 	Now time.Time
 }
 
-// Write writes a table, one line a field, or a sentence where there is no record.
-func (h History) Write(w io.Writer, records []v1alpha1.EditRecord) error {
-	if len(records) == 0 {
+// Records are the records of one cluster.
+type Records = fleet.Result[[]v1alpha1.EditRecord]
+
+// historyColumns are the columns of a table of records.
+var historyColumns = []column{
+	{title: "CLUSTER", good: 14, least: 9, cut: middleCut},
+	{title: "LAST", least: agoRoom - 1},
+	{title: "USER", good: 20, least: 14, cut: middleCut},
+	{title: "EDIT", good: 24, least: 14, cut: lineCut},
+	{title: "OBJECT", good: 34, least: 25, cut: objectCut},
+	{title: "FIELD", good: 26, least: 19, cut: pathEnd},
+	{title: "CHANGE", good: 19, least: 10, cut: changeCut},
+	{title: "COUNT"},
+	{title: "SINCE"}, {title: "MANAGER"}, {title: "FLUX WILL"}, {title: "POLICY"}, {title: "OWNER"}, {title: "REVISION"},
+}
+
+// wideOnly is how many of them only wide output has.
+const wideOnly = 6
+
+// Write writes a table, one line a field, or a sentence where there is no record. Of several clusters the records come in
+// one table, the newest first, with a column for the cluster.
+func (h History) Write(w io.Writer, clusters ...Records) error {
+	columns, limit := historyColumns, 0
+	if !h.Wide {
+		columns, limit = columns[:len(columns)-wideOnly], tableWidth
+	}
+	if len(clusters) < 2 {
+		columns = columns[1:]
+	}
+	var rows [][]cell
+	for _, record := range newestFirst(clusters) {
+		for i, texts := range h.rows(&record.Spec, len(historyColumns)-1) {
+			if len(clusters) > 1 {
+				cluster := record.cluster
+				if i > 0 {
+					cluster = ""
+				}
+				texts = append([]string{cluster}, texts...)
+			}
+			row := make([]cell, len(columns))
+			for n := range row {
+				row[n].text = texts[n]
+			}
+			rows = append(rows, row)
+		}
+	}
+	if len(rows) == 0 {
 		_, err := io.WriteString(w, "No edits are recorded.\n")
 		return err
 	}
-	header := []string{"LAST", "USER", "EDIT", "OBJECT", "FIELD", "CHANGE", "COUNT"}
-	if h.Wide {
-		header = append(header, "SINCE", "MANAGER", "FLUX WILL", "POLICY", "OWNER", "REVISION")
-	}
-	rows := [][]string{header}
-	for i := range records {
-		rows = append(rows, h.rows(&records[i].Spec, len(header))...)
-	}
-	_, err := io.WriteString(w, columns(rows))
+	_, err := io.WriteString(w, strings.Join(lineUp(columns, rows, limit), "\n")+"\n")
 	return err
 }
+
+// clusterRecord is a record and its cluster.
+type clusterRecord struct {
+	*v1alpha1.EditRecord
+	cluster string
+}
+
+// newestFirst puts the records of all clusters in one order; those of one cluster have theirs.
+func newestFirst(clusters []Records) []clusterRecord {
+	var out []clusterRecord
+	for _, c := range clusters {
+		for i := range c.Value {
+			out = append(out, clusterRecord{&c.Value[i], c.Cluster})
+		}
+	}
+	if len(clusters) > 1 {
+		slices.SortStableFunc(out, func(a, b clusterRecord) int { return b.Spec.LastTime.Compare(a.Spec.LastTime.Time) })
+	}
+	return out
+}
+
+// changeCut shortens both sides of a change.
+func changeCut(change string, n int) string {
+	before, after, found := strings.Cut(change, arrow)
+	if !found {
+		return middleCut(change, n)
+	}
+	n -= len(gap) + 1 // the arrow
+	half := max(n/2, n-width(after))
+	before = middleCut(before, max(half, 1))
+	return before + arrow + middleCut(after, max(n-width(before), 1))
+}
+
+const arrow = " → "
 
 // rows are the lines of one record; only the first names more than the field.
 func (h History) rows(spec *v1alpha1.EditRecordSpec, width int) [][]string {
@@ -51,12 +123,10 @@ func (h History) rows(spec *v1alpha1.EditRecordSpec, width int) [][]string {
 	first[2] = did(spec)
 	first[3] = objectName(spec.Object)
 	first[6] = fmt.Sprint(spec.Count)
-	if h.Wide {
-		copy(first[7:], []string{
-			h.since(spec.FirstTime) + " ago", orDash(spec.Manager), orDash(strings.ToLower(string(spec.FluxWill))),
-			orDash(spec.Policy), orDash(spec.Owner), orDash(desired.ShortRevision(spec.Revision)),
-		})
-	}
+	copy(first[7:], []string{
+		h.since(spec.FirstTime) + " ago", orDash(spec.Manager), orDash(strings.ToLower(string(spec.FluxWill))),
+		orDash(spec.Policy), orDash(spec.Owner), orDash(desired.ShortRevision(spec.Revision)),
+	})
 	rows := [][]string{first}
 	row := func(field, change string) {
 		last := rows[len(rows)-1]
@@ -82,9 +152,9 @@ func (h History) rows(spec *v1alpha1.EditRecordSpec, width int) [][]string {
 	}
 	switch spec.Folded {
 	case v1alpha1.FoldedFields:
-		row("and edits of its other fields", "")
+		row("and its other fields", "")
 	case v1alpha1.FoldedObjects:
-		row("and edits of other objects", "")
+		row("and other objects", "")
 	}
 	return rows
 }
@@ -93,9 +163,9 @@ func (h History) rows(spec *v1alpha1.EditRecordSpec, width int) [][]string {
 func (h History) field(f v1alpha1.RecordedField) (name, change string) {
 	name, before, after := f.Path, orDash(f.Old), orDash(f.New)
 	if !h.Wide {
-		name, before, after = endOf(name), middleCut(before, valueWidth), middleCut(after, valueWidth)
+		name, before, after = shortPath(name), middleCut(before, valueWidth), middleCut(after, valueWidth)
 	}
-	change = before + " → " + after
+	change = before + arrow + after
 	if name == "" {
 		name, change = "(the object)", f.Kind
 	}
@@ -109,7 +179,7 @@ func (h History) field(f v1alpha1.RecordedField) (name, change string) {
 }
 
 func (h History) since(then metav1.Time) string {
-	return duration.HumanDuration(max(h.Now.Sub(then.Time), 0))
+	return ago(h.Now, then.Time)
 }
 
 // did says what the user did, and what became of it.
@@ -141,22 +211,28 @@ func objectName(o v1alpha1.ObjectReference) string {
 	return name
 }
 
-// endOf keeps the end of a written path, which says most, and leaves out the names of list keys, as shortPath does.
-func endOf(name string) string {
+// shortPath leaves the names of list keys out of a path as fields.Name writes it: …[api].image.
+func shortPath(name string) string {
 	parts := elements(name)
 	for i, part := range parts {
 		parts[i] = withoutKeys(part)
 	}
-	for i := range parts {
-		short := strings.Join(parts[i:], "")
-		if i > 0 {
-			short = "…" + strings.TrimPrefix(short, ".")
-		}
-		if width(short) <= pathWidth || i == len(parts)-1 {
+	return strings.Join(parts, "")
+}
+
+// pathEnd shortens a path to n columns. It keeps the end, which says most, from the beginning of an element if that
+// fits.
+func pathEnd(path string, n int) string {
+	if width(path) <= n {
+		return path
+	}
+	parts := elements(path)
+	for i := 1; i < len(parts); i++ {
+		if short := "…" + strings.TrimPrefix(strings.Join(parts[i:], ""), "."); width(short) <= n {
 			return short
 		}
 	}
-	return ""
+	return "…" + endCut(path, n-1)
 }
 
 // elements splits a path as fields.Name writes it, each element with the dot or bracket before it.
@@ -206,43 +282,39 @@ func withoutKeys(element string) string {
 	return "[" + strings.Join(values, ",") + "]"
 }
 
-// columns lines rows up, their cells made printable.
-func columns(rows [][]string) string {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i := range row {
-			row[i] = printable(row[i])
-			if n := width(row[i]); n <= columnWidth {
-				widths[i] = max(widths[i], n)
-			}
-		}
-	}
-	var b strings.Builder
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			if i > 0 {
-				line.WriteString("  ")
-			}
-			line.WriteString(cell)
-			line.WriteString(strings.Repeat(" ", max(widths[i]-width(cell), 0)))
-		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-	}
-	return b.String()
-}
+// ClusterAnnotation names the cluster of a record in a list of several clusters' records.
+const ClusterAnnotation = "gitops-drift.dev/cluster"
 
 // NewRecordList makes the versioned list of records.
-func NewRecordList(records []v1alpha1.EditRecord) *v1alpha1.EditRecordList {
+func NewRecordList(clusters ...Records) *v1alpha1.EditRecordList {
 	out := &v1alpha1.EditRecordList{
 		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "EditRecordList"},
 		Items:    []v1alpha1.EditRecord{},
 	}
-	for _, r := range records {
+	for _, record := range newestFirst(clusters) {
+		r := *record.EditRecord
 		r.TypeMeta = metav1.TypeMeta{APIVersion: out.APIVersion, Kind: "EditRecord"}
+		if len(clusters) > 1 {
+			r.Annotations = maps.Clone(r.Annotations)
+			metav1.SetMetaDataAnnotation(&r.ObjectMeta, ClusterAnnotation, record.cluster)
+		}
 		out.Items = append(out.Items, r)
 	}
 	return out
+}
+
+// WriteRecordNames writes the names of records as kubectl takes them; of several clusters with the context.
+func WriteRecordNames(w io.Writer, clusters ...Records) error {
+	for _, record := range newestFirst(clusters) {
+		cluster := ""
+		if len(clusters) > 1 {
+			cluster = record.cluster
+		}
+		if _, err := fmt.Fprintf(w, "editrecord.%s/%s%s\n", v1alpha1.GroupVersion.Group, record.Name, printable(InContext(cluster))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // WriteJSON writes v as indented JSON.

@@ -44,25 +44,25 @@ func TestHistory(t *testing.T) {
 		want    string
 	}{
 		"none": {History{Now: now}, nil, "No edits are recorded.\n"},
-		"table": {History{Now: now}, records, `LAST    USER                EDIT                                    OBJECT                            FIELD                                    CHANGE                    COUNT
-60s ago oncall@contoso.com  update denied                           payments/deployment/payments-api  …[payments-api].resources.limits.memory  512Mi → 1Gi               3
-                                                                                                      metadata.annotations["example.com/a.b[c]"]  – → a value t…or a table
-120m ago oncall@contoso.com delete admitted                         payments/deployment/payments-api  (the object)                             –                         1
-2d ago oncall@contoso.com  update finalize admitted, break-glass incident namespace/pay\x1b[31m a 1 → 2 9812
+		"table": {History{Now: now}, records, `LAST USER EDIT OBJECT FIELD CHANGE COUNT
+1m ago oncall@…toso.com update denied payments/deploy/payments-api …limits.memory 512Mi → 1Gi 3
+ …"example.com/a.b[c]"] – → a va…able
+2h ago oncall@…toso.com delete admitted payments/deploy/payments-api (the object) – 1
+2d ago oncall@…toso.com update finalize … namespace/pay\x1b[31m a 1 → 2 9812
  b 1 → 2
  c 1 → 2
  and 5 more
- and edits of other objects
+ and other objects
 `},
 		"wide": {History{Now: now, Wide: true}, records[:2], `LAST USER EDIT OBJECT FIELD CHANGE COUNT SINCE MANAGER FLUX WILL POLICY OWNER REVISION
-60s ago oncall@contoso.com update denied payments/deployment/payments-api spec.template.spec.containers[name=payments-api].resources.limits.memory 512Mi → 1Gi 3 60m ago kubectl-set – enforce Kustomization/flux-system/apps main@sha1:3f2c9e1
+1m ago oncall@contoso.com update denied payments/deployment/payments-api spec.template.spec.containers[name=payments-api].resources.limits.memory 512Mi → 1Gi 3 1h ago kubectl-set – enforce Kustomization/flux-system/apps main@sha1:3f2c9e1
  metadata.annotations["example.com/a.b[c]"] – → a value that is far too long for a table
-120m ago oncall@contoso.com delete admitted payments/deployment/payments-api (the object) – 1 120m ago – reverts – Kustomization/flux-system/apps –
+2h ago oncall@contoso.com delete admitted payments/deployment/payments-api (the object) – 1 2h ago – reverts – Kustomization/flux-system/apps –
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			if err := test.history.Write(&out, test.records); err != nil {
+			if err := test.history.Write(&out, Records{Value: test.records}); err != nil {
 				t.Fatal(err)
 			}
 			if got := squeeze(out.String()); got != squeeze(test.want) {
@@ -81,25 +81,17 @@ func squeeze(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-func TestColumnsOfTheHistoryLineUp(t *testing.T) {
-	got := columns([][]string{{"A", "B"}, {"–…", "x"}, {"", "y"}, {strings.Repeat("l", columnWidth+1), "z"}})
-	want := "A   B\n–…  x\n    y\n" + strings.Repeat("l", columnWidth+1) + "  z\n"
-	if got != want {
-		t.Errorf("got\n%s", got)
-	}
-}
-
-func TestEndOf(t *testing.T) {
+func TestThePathKeepsItsEnd(t *testing.T) {
 	for name, want := range map[string]string{
 		"spec.replicas": "spec.replicas",
 		"spec.template.spec.containers[name=api].ports[containerPort=80,protocol=TCP].name": "…spec.containers[api].ports[80,TCP].name",
-		`metadata.annotations["a.b/c]d"]`:                          `metadata.annotations["a.b/c]d"]`,
-		`spec.list[name="a,b"].x`:                                  `spec.list[name="a,b"].x`,
-		"a." + strings.Repeat("x", 60):                             "…" + strings.Repeat("x", 60),
-		`metadata.annotations["` + strings.Repeat(`\"`, 40) + `"]`: `…["` + strings.Repeat(`\"`, 40) + `"]`,
+		`metadata.annotations["a.b/c]d"]`:                             `metadata.annotations["a.b/c]d"]`,
+		`spec.list[name="a,b"].x`:                                     `spec.list[name="a,b"].x`,
+		"a." + strings.Repeat("x", 60):                                "…" + strings.Repeat("x", 43),
+		`metadata.annotations["` + strings.Repeat(`\"`, 40) + `end"]`: "…" + strings.Repeat(`\"`, 19) + `end"]`,
 		"": "",
 	} {
-		if got := endOf(name); got != want {
+		if got := pathEnd(shortPath(name), 44); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
 	}

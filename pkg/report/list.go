@@ -82,41 +82,54 @@ type Origin struct {
 	Line int    `json:"line,omitempty"`
 }
 
-// Error says what could not be checked, and why.
+// Error says what could not be checked, and why: an object, a whole owner, or a whole cluster.
 type Error struct {
 	Cluster string     `json:"cluster,omitempty"`
-	Owner   OwnerRef   `json:"owner"`
+	Owner   *OwnerRef  `json:"owner,omitempty"`
 	Object  *ObjectRef `json:"object,omitempty"`
 	Message string     `json:"message"`
 }
 
-// NewDriftReport makes the list of a scan. Cluster names the cluster where there are several.
-func NewDriftReport(cluster string, result *drift.Result) *DriftReport {
+// NewDriftReport makes the list of scans.
+func NewDriftReport(scans ...Scan) *DriftReport {
 	out := &DriftReport{
 		TypeMeta: metav1.TypeMeta{APIVersion: "gitops-drift.dev/v1alpha1", Kind: "DriftReport"},
 		Items:    []Item{},
 	}
-	for _, owner := range result.Owners {
-		for _, f := range owner.Findings {
-			i := item(cluster, f)
-			i.Failure = owner.Failure
-			out.Items = append(out.Items, i)
-		}
-		if owner.Err != nil {
-			out.Errors = append(out.Errors, Error{Cluster: cluster, Owner: ownerRef(owner.Owner), Message: owner.Err.Error()})
-		}
-		for _, e := range owner.Unproven {
-			ref := objectRef(e.Object)
-			out.Errors = append(out.Errors, Error{Cluster: cluster, Owner: ownerRef(owner.Owner), Object: &ref, Message: e.Err.Error()})
-		}
-	}
-	for _, e := range result.Elsewhere {
-		out.Elsewhere = append(out.Elsewhere, Elsewhere{Cluster: cluster, Owner: ownerRef(e.Owner), Objects: e.Objects})
-	}
-	for _, e := range result.Unlisted {
-		out.Unlisted = append(out.Unlisted, Unlisted{Cluster: cluster, Group: e.Kind.Group, Kind: e.Kind.Kind, Message: e.Err.Error()})
+	for _, scan := range scans {
+		out.add(scan)
 	}
 	return out
+}
+
+func (r *DriftReport) add(scan Scan) {
+	if scan.Err != nil {
+		r.Errors = append(r.Errors, Error{Cluster: scan.Cluster, Message: scan.Err.Error()})
+	}
+	if scan.Value == nil {
+		return
+	}
+	for _, owner := range scan.Value.Owners {
+		for _, f := range owner.Findings {
+			i := item(scan.Cluster, f)
+			i.Failure = owner.Failure
+			r.Items = append(r.Items, i)
+		}
+		ref := ownerRef(owner.Owner)
+		if owner.Err != nil {
+			r.Errors = append(r.Errors, Error{Cluster: scan.Cluster, Owner: &ref, Message: owner.Err.Error()})
+		}
+		for _, e := range owner.Unproven {
+			object := objectRef(e.Object)
+			r.Errors = append(r.Errors, Error{Cluster: scan.Cluster, Owner: &ref, Object: &object, Message: e.Err.Error()})
+		}
+	}
+	for _, e := range scan.Value.Elsewhere {
+		r.Elsewhere = append(r.Elsewhere, Elsewhere{Cluster: scan.Cluster, Owner: ownerRef(e.Owner), Objects: e.Objects})
+	}
+	for _, e := range scan.Value.Unlisted {
+		r.Unlisted = append(r.Unlisted, Unlisted{Cluster: scan.Cluster, Group: e.Kind.Group, Kind: e.Kind.Kind, Message: e.Err.Error()})
+	}
 }
 
 // WriteJSON writes the list as indented JSON.

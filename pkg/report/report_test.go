@@ -120,7 +120,7 @@ func table(t *testing.T, result *drift.Result, options Table) string {
 	t.Helper()
 	var out strings.Builder
 	options.Now = now
-	if err := options.Write(&out, result); err != nil {
+	if err := options.Write(&out, Scan{Value: result}); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -131,11 +131,11 @@ func TestGoldenOutput(t *testing.T) {
 	golden(t, "sunday.wide.txt", table(t, sunday(), Table{Wide: true}))
 	golden(t, "sunday.color.txt", strings.ReplaceAll(table(t, sunday(), Table{Color: true}), "\x1b", "ESC"))
 	var diff, js, yaml strings.Builder
-	if err := WriteDiff(&diff, sunday(), false); err != nil {
+	if err := WriteDiff(&diff, []Scan{{Value: sunday()}}, false); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "sunday.diff", diff.String())
-	list := NewDriftReport("", sunday())
+	list := NewDriftReport(Scan{Value: sunday()})
 	if err := errors.Join(list.WriteJSON(&js), list.WriteYAML(&yaml)); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestNothingOfOthersReachesTheTerminalRaw(t *testing.T) {
 	result := &drift.Result{Owners: []drift.OwnerResult{{Owner: owner(hostile), Revision: hostile, Failure: hostile, Checked: 1, Findings: []drift.Finding{f},
 		Documents: []drift.Documents{{Object: f.Object, Git: map[string]any{"a": hostile, hostile: "x"}, Live: map[string]any{"a": "b", hostile: hostile}}}}}}
 	var diff, list strings.Builder
-	if err := errors.Join(WriteDiff(&diff, result, false), NewDriftReport("", result).WriteYAML(&list)); err != nil {
+	if err := errors.Join(WriteDiff(&diff, []Scan{{Value: result}}, false), NewDriftReport(Scan{Value: result}).WriteYAML(&list)); err != nil {
 		t.Fatal(err)
 	}
 	// For programs the value is what it is.
@@ -218,12 +218,12 @@ func TestFluxWillActByTheEndOfItsInterval(t *testing.T) {
 		{"in time", drift.OwnerResult{Reconciled: now.Add(-4 * time.Minute), Interval: 10 * time.Minute}, drift.Finding{Verdict: drift.Reverts}, "revert in ≤6m"},
 		{"late", drift.OwnerResult{Reconciled: now.Add(-time.Hour), Interval: 10 * time.Minute}, drift.Finding{Verdict: drift.Reverts}, "revert any moment"},
 		{"never reconciled", drift.OwnerResult{Interval: 10 * time.Minute}, drift.Finding{Verdict: drift.Reverts}, "revert any moment"},
-		{"missing", drift.OwnerResult{Reconciled: now, Interval: time.Minute}, drift.Finding{Kind: drift.Missing, Verdict: drift.Reverts}, "recreate in ≤60s"},
+		{"missing", drift.OwnerResult{Reconciled: now, Interval: time.Minute}, drift.Finding{Kind: drift.Missing, Verdict: drift.Reverts}, "recreate in ≤1m"},
 		{"failing", drift.OwnerResult{Reconciled: now, Interval: time.Minute, Failure: "x"}, drift.Finding{Verdict: drift.Reverts}, "revert once it works again"},
 		{"persisting", drift.OwnerResult{}, drift.Finding{Verdict: drift.Persists}, "never revert"},
 		{"held", drift.OwnerResult{}, drift.Finding{Verdict: drift.Held, Holder: "git says so"}, "not act: git says so"},
 	} {
-		if got := (Table{Now: now}).will(test.owner, test.finding); got != test.want {
+		if got := (Table{Now: now}).will(test.owner, test.finding).String(); got != test.want {
 			t.Errorf("%s: %q", test.name, got)
 		}
 	}

@@ -22,67 +22,84 @@ type Table struct {
 	Now time.Time
 }
 
-// Write writes one block for each owner with findings, and the sentence that answers the question at the end.
-func (t Table) Write(w io.Writer, result *drift.Result) error {
-	var b strings.Builder
-	for _, owner := range result.Owners {
-		if len(owner.Findings) > 0 || owner.Suspended || owner.Failure != "" {
-			t.owner(&b, owner)
+// Write writes one block for each owner with findings, and the sentence that answers the question at the end. Of several
+// scans a column names the cluster.
+func (t Table) Write(w io.Writer, scans ...Scan) error {
+	var b, beside strings.Builder
+	for _, scan := range scans {
+		if scan.Value == nil {
+			continue
+		}
+		cluster := ""
+		if len(scans) > 1 {
+			cluster = scan.Cluster
+		}
+		beside.WriteString(t.beside(cluster, scan.Value))
+		for _, owner := range scan.Value.Owners {
+			if len(owner.Findings) > 0 || owner.Suspended || owner.Failure != "" {
+				t.owner(&b, cluster, owner)
+			}
 		}
 	}
-	b.WriteString(t.answer(result))
-	b.WriteString(beside(result))
+	b.WriteString(wrap(t.answer(scans), tableWidth) + "\n")
+	b.WriteString(beside.String())
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (t Table) owner(b *strings.Builder, owner drift.OwnerResult) {
-	fmt.Fprintf(b, "%s\n", t.bold(printable(t.header(owner))))
-	if len(owner.Findings) == 0 {
+// findingColumns are the columns of a table of findings.
+var findingColumns = []column{
+	{title: "CLUSTER", good: 14, least: 9, cut: middleCut},
+	{title: "OBJECT", good: 34, least: 24, cut: objectCut},
+	{title: "FIELD", good: 26, least: 22, cut: pathEnd},
+	{title: "GIT", good: 14, least: 6, cut: middleCut},
+	{title: "LIVE", good: 14, least: 6, cut: middleCut},
+	{title: "CHANGED BY", good: 24, least: 15, cut: middleCut},
+	{title: "FLUX WILL", good: 27, least: 24, cut: willCut},
+	{title: "DECLARED IN"},
+}
+
+// owner writes the block of one owner; cluster is its name where there are several.
+func (t Table) owner(b *strings.Builder, cluster string, owner drift.OwnerResult) {
+	header, limit := printable(t.header(cluster, owner)), 0
+	columns := findingColumns
+	if !t.Wide {
+		header, limit = lineCut(header, tableWidth), tableWidth-len(gap)
+		columns = columns[:len(columns)-1]
+	}
+	if cluster == "" {
+		columns = columns[1:]
+	}
+	rows := make([][]cell, 0, len(owner.Findings))
+	for _, f := range owner.Findings {
+		row := t.row(owner, f)
+		if cluster != "" {
+			row = append([]cell{{text: cluster}}, row...)
+		}
+		rows = append(rows, row)
+	}
+	fmt.Fprintf(b, "%s\n", t.bold(header))
+	if len(rows) == 0 {
 		return
 	}
-	header := []string{"OBJECT", "FIELD", "GIT", "LIVE", "CHANGED BY", "FLUX WILL"}
-	if t.Wide {
-		header = append(header, "DECLARED IN")
-	}
-	rows := [][]string{header}
-	for _, f := range owner.Findings {
-		rows = append(rows, t.row(owner, f))
-	}
-	widths := make([]int, len(header))
-	for _, row := range rows {
-		for i := range row {
-			row[i] = printable(row[i])
-		}
-		for i, cell := range row {
-			if n := width(cell); n <= columnWidth {
-				widths[i] = max(widths[i], n)
-			}
-		}
-	}
-	for n, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			line.WriteString("  ")
-			line.WriteString(cell)
-			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", max(widths[i]-width(cell), 0)))
-			}
-		}
-		text := strings.TrimRight(line.String(), " ")
+	for n, line := range lineUp(columns, rows, limit) {
+		line = gap + line
 		if n > 0 && owner.Findings[n-1].Verdict == drift.Persists {
-			text = t.alarm(text)
+			line = t.alarm(line)
 		}
-		b.WriteString(text + "\n")
+		b.WriteString(line + "\n")
 	}
 }
 
-func (t Table) header(owner drift.OwnerResult) string {
+func (t Table) header(cluster string, owner drift.OwnerResult) string {
 	name := fmt.Sprintf("%s %s/%s", owner.Owner.Kind, owner.Owner.Namespace, owner.Owner.Name)
+	if cluster != "" {
+		name += " in " + cluster
+	}
 	if owner.Gone {
 		return name + "  not in this cluster: deleted without pruning, or applying from another cluster"
 	}
-	out := name + "  " + comparedRevision(owner)
+	out := name + gap + comparedRevision(owner)
 	if owner.Compared != "" {
 		out += fmt.Sprintf(" (%s)", appliedRevision(owner.Revision)+" is applied")
 	}
@@ -98,30 +115,36 @@ func (t Table) header(owner drift.OwnerResult) string {
 	return out
 }
 
-func (t Table) row(owner drift.OwnerResult, f drift.Finding) []string {
-	row := []string{f.Object.String(), shortPath(f.Path), shortValue(f.Path, f.Desired), shortValue(f.Path, f.Live), t.changedBy(f), t.will(owner, f)}
+func (t Table) row(owner drift.OwnerResult, f drift.Finding) []cell {
+	field, git, live := shortPath(fields.Name(f.Path)), shortValue(f.Path, f.Desired), shortValue(f.Path, f.Live)
 	if t.Wide {
-		row[1] = fields.Name(f.Path)
-		row[2], row[3] = wholeValue(f.Desired), wholeValue(f.Live)
+		field, git, live = fields.Name(f.Path), wholeValue(f.Desired), wholeValue(f.Live)
 	}
 	switch f.Kind {
 	case drift.Missing:
-		row[1], row[2], row[3] = "(the object)", "declared", "missing"
+		field, git, live = "(the object)", "declared", "missing"
 	case drift.Orphaned:
-		row[1], row[2], row[3] = "(the object)", absent, "left behind"
+		field, git, live = "(the object)", absent, "left behind"
 	default:
 		if f.Kind == drift.Added && f.Path == nil {
-			row[1], row[2], row[3] = "(the object)", absent, "there"
+			field, git, live = "(the object)", absent, "there"
 		}
 	}
+	row := []cell{{text: f.Object.String()}, {text: field}, {text: git}, {text: live}, t.changedBy(f), t.will(owner, f)}
 	if t.Wide {
-		row = append(row, orDash(f.Origin.String()))
+		row = append(row, cell{text: orDash(f.Origin.String())})
 	}
 	return row
 }
 
+// agoRoom and withinRoom are the columns that times take while they go by.
+const (
+	agoRoom    = len(" 59m ago")
+	withinRoom = len("59m")
+)
+
 // changedBy names the user where a record tells, else the field manager; both in wide output.
-func (t Table) changedBy(f drift.Finding) string {
+func (t Table) changedBy(f drift.Finding) cell {
 	manager := f.Manager
 	if f.Subresource != "" {
 		manager += "/" + f.Subresource
@@ -133,32 +156,32 @@ func (t Table) changedBy(f drift.Finding) string {
 	case f.User != "":
 		who = f.User
 	case manager == "":
-		return absent
+		return cell{text: absent}
 	}
 	if f.Time.IsZero() {
-		return who
+		return cell{text: who}
 	}
-	return fmt.Sprintf("%s %s ago", who, t.since(f.Time))
+	return cell{text: who, tail: fmt.Sprintf(" %s ago", t.since(f.Time)), room: agoRoom}
 }
 
 // will says what Flux will do, and by when. Flux reconciles within the interval after the last time.
-func (t Table) will(owner drift.OwnerResult, f drift.Finding) string {
+func (t Table) will(owner drift.OwnerResult, f drift.Finding) cell {
 	switch f.Verdict {
 	case drift.Persists:
 		if f.Kind == drift.Orphaned {
-			return "never remove"
+			return cell{text: "never remove"}
 		}
-		return "never revert"
+		return cell{text: "never revert"}
 	case drift.Held:
-		return "not act: " + f.Holder
+		return cell{text: "not act: " + f.Holder}
 	case drift.Pending:
 		switch {
 		case f.Kind == drift.Missing:
-			return "create once in git"
+			return cell{text: "create once in git"}
 		case f.Kind == drift.Added && f.Path == nil:
-			return "delete once in git"
+			return cell{text: "delete once in git"}
 		}
-		return "change once in git"
+		return cell{text: "change once in git"}
 	case drift.Reverts:
 	}
 	verb := "revert"
@@ -166,49 +189,76 @@ func (t Table) will(owner drift.OwnerResult, f drift.Finding) string {
 		verb = "recreate"
 	}
 	if owner.Failure != "" {
-		return verb + " once it works again"
+		return cell{text: verb + " once it works again"}
 	}
 	left := owner.Interval - t.Now.Sub(owner.Reconciled)
 	if owner.Reconciled.IsZero() || left <= 0 {
-		return verb + " any moment"
+		return cell{text: verb + " any moment"}
 	}
-	return fmt.Sprintf("%s in ≤%s", verb, duration.HumanDuration(left.Round(time.Second)))
+	return cell{text: verb + " in ≤", tail: atMost(left), room: withinRoom}
 }
 
-func (t Table) since(then time.Time) string {
-	return duration.HumanDuration(max(t.Now.Sub(then), 0))
+// atMost is a time as people say it, rounded up.
+func atMost(d time.Duration) string {
+	for _, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute} {
+		if d > unit {
+			return duration.ShortHumanDuration((d + unit - 1).Truncate(unit))
+		}
+	}
+	return duration.ShortHumanDuration((d + time.Second - 1).Truncate(time.Second))
 }
 
-func (t Table) answer(result *drift.Result) string {
-	count := Count(result)
-	if count.Findings == 0 {
-		if count.Checked == count.FailedObjects {
-			return "Nothing could be checked.\n"
+func (t Table) since(then time.Time) string { return ago(t.Now, then) }
+
+// ago is how long before now something was.
+func ago(now, then time.Time) string { return duration.ShortHumanDuration(max(now.Sub(then), 0)) }
+
+func (t Table) answer(scans []Scan) string {
+	count := Count(scans...)
+	several := len(scans) > 1
+	in := func(clusters int) string {
+		switch {
+		case !several:
+			return ""
+		case clusters == len(scans):
+			return " in " + plural(clusters, "cluster")
 		}
-		if count.Failed > 0 {
-			return fmt.Sprintf("No drift in %s of %s, but %s could not be checked.\n",
-				plural(count.Checked-count.FailedObjects, "object"), plural(count.Owners-count.FailedOwners, "owner"), failed(count))
+		return fmt.Sprintf(" in %d of %s", clusters, plural(len(scans), "cluster"))
+	}
+	compared := in(count.Clusters - len(count.IdleClusters))
+	out := ""
+	switch {
+	case count.Findings > 0:
+		out = differs(count, standard(scans)) + in(count.Drifted)
+		if count.Pending > 0 {
+			out += fmt.Sprintf("; Flux will change %d of them once git has what the checkout has", count.Pending)
 		}
-		out := fmt.Sprintf("In sync: %s of %s equal %s", plural(count.Checked, "object"), plural(count.Owners, "owner"), standard(result))
+		if count.Persisting > 0 {
+			out += fmt.Sprintf("; Flux will never revert %d of them", count.Persisting)
+		}
+		if count.Held > 0 {
+			out += fmt.Sprintf("; Flux is held off %d of them", count.Held)
+		}
+		if failed := failed(count); failed != "" {
+			out += "; " + failed + " could not be checked"
+		}
+	case count.Checked == count.FailedObjects:
+		return "Nothing could be checked."
+	default:
+		if failed := failed(count); failed != "" {
+			out = fmt.Sprintf("No drift in %s of %s%s, but %s could not be checked",
+				plural(count.Checked-count.FailedObjects, "object"), plural(count.Owners-count.FailedOwners, "owner"), compared, failed)
+		} else {
+			out = fmt.Sprintf("In sync: %s of %s%s equal %s", plural(count.Checked, "object"), plural(count.Owners, "owner"), compared, standard(scans))
+		}
 		if count.Excepted > 0 {
 			out += fmt.Sprintf("; git holds Flux off %d of them", count.Excepted)
 		}
-		return out + ".\n"
 	}
-	out := differs(count, standard(result))
-	if count.Pending > 0 {
-		out += fmt.Sprintf("; Flux will change %d of them once git has what the checkout has", count.Pending)
+	if several && len(count.IdleClusters) > 0 {
+		out += "; nothing to compare in " + strings.Join(count.IdleClusters, ", ")
 	}
-	if count.Persisting > 0 {
-		out += fmt.Sprintf("; Flux will never revert %d of them", count.Persisting)
-	}
-	if count.Held > 0 {
-		out += fmt.Sprintf("; Flux is held off %d of them", count.Held)
-	}
-	if count.Failed > 0 {
-		out += fmt.Sprintf("; %s could not be checked", failed(count))
-	}
-	return out + ".\n"
+	return printable(out) + "."
 }
 
 func failed(count Counts) string {
@@ -219,13 +269,33 @@ func failed(count Counts) string {
 	if count.FailedOwners > 0 {
 		parts = append(parts, plural(count.FailedOwners, "owner"))
 	}
+	if n := len(count.FailedClusters); n > 0 {
+		parts = append(parts, fmt.Sprintf("%s (%s)", plural(n, "cluster"), strings.Join(count.FailedClusters, ", ")))
+	}
+	if end := len(parts) - 1; end > 1 {
+		return strings.Join(parts[:end], ", ") + " and " + parts[end]
+	}
 	return strings.Join(parts, " and ")
 }
 
-// standard is what the cluster is held against.
-func standard(result *drift.Result) string {
-	if result.Checkout != "" {
-		return printable(result.Checkout)
+// willCut leaves out who says that Flux is held off, and the domain of what they say, before it cuts in the middle.
+func willCut(text string, n int) string {
+	if width(text) <= n {
+		return text
+	}
+	verb, _, holder := strings.Cut(text, ": ")
+	if _, name, found := strings.Cut(text, "/"); holder && found {
+		text = verb + ": " + name
+	}
+	return middleCut(text, n)
+}
+
+// standard is what the clusters are held against.
+func standard(scans []Scan) string {
+	for _, scan := range scans {
+		if scan.Value != nil && scan.Value.Checkout != "" {
+			return scan.Value.Checkout
+		}
 	}
 	return "git"
 }
@@ -255,11 +325,15 @@ func differs(count Counts, from string) string {
 const shownKinds = 5
 
 // beside tells what is no drift of this cluster's owners, and what was not looked at.
-func beside(result *drift.Result) string {
-	var b strings.Builder
+func (t Table) beside(cluster string, result *drift.Result) string {
+	in := ""
+	if cluster != "" {
+		in = " in " + cluster
+	}
+	var sentences []string
 	for _, e := range result.Elsewhere {
-		fmt.Fprintf(&b, "%s %s of %s, which applies from another cluster; ask for drift there.\n",
-			plural(e.Objects, "object"), isOrAre(e.Objects), printable(e.Owner.String()))
+		sentences = append(sentences, fmt.Sprintf("%s%s %s of %s, which applies from another cluster; ask for drift there.",
+			plural(e.Objects, "object"), in, isOrAre(e.Objects), e.Owner))
 	}
 	if n := len(result.Unlisted); n > 0 {
 		names := make([]string, 0, shownKinds+1)
@@ -269,8 +343,12 @@ func beside(result *drift.Result) string {
 		if n > shownKinds {
 			names = append(names, fmt.Sprintf("%d more kinds", n-shownKinds))
 		}
-		fmt.Fprintf(&b, "Orphans were not looked for among %s: %s\n",
-			printable(strings.Join(names, ", ")), printable(firstLine(result.Unlisted[0].Err.Error())))
+		sentences = append(sentences, fmt.Sprintf("Orphans%s were not looked for among %s: %s",
+			in, strings.Join(names, ", "), firstLine(result.Unlisted[0].Err.Error())))
+	}
+	var b strings.Builder
+	for _, sentence := range sentences {
+		b.WriteString(wrap(printable(sentence), tableWidth) + "\n")
 	}
 	return b.String()
 }

@@ -24,7 +24,7 @@ func TestALongValueWidensItsOwnRowOnly(t *testing.T) {
 		Owner: ownership.Owner{Kind: ownership.Kustomization, Namespace: "flux-system", Name: "shop"}, Checked: 1, Findings: findings,
 	}}}
 	var out strings.Builder
-	if err := (Table{Wide: true, Now: time.Unix(0, 0)}).Write(&out, result); err != nil {
+	if err := (Table{Wide: true, Now: time.Unix(0, 0)}).Write(&out, Scan{Value: result}); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(out.String(), "\n")

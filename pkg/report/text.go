@@ -8,24 +8,18 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	eastasian "golang.org/x/text/width"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
-	"github.com/gitops-drift/gitops-drift/pkg/fields"
 )
 
-// The widths of the columns that can hold anything, so that a line stays readable.
-const (
-	pathWidth  = 44
-	valueWidth = 20
-	absent     = "–"
-)
+// valueWidth is how much of a value a table shows at most, if there is room, unless it is wide.
+const valueWidth = 40
 
-// columnWidth is how wide cells make their column. A longer one, a whole dashboard in wide output, sticks out of its own
-// row instead of filling all others with blanks.
-const columnWidth = 100
+const absent = "–"
 
 // appliedRevision is what Flux applied, for people.
 func appliedRevision(applied string) string {
@@ -41,42 +35,6 @@ func comparedRevision(owner drift.OwnerResult) string {
 		return desired.ShortRevision(owner.Compared)
 	}
 	return appliedRevision(owner.Revision)
-}
-
-// shortPath keeps the end of a path, which says most, and leaves out the names of list keys:
-// …[payments-api].resources.limits.memory.
-func shortPath(path fieldpath.Path) string {
-	short := shortName(path)
-	if width(short) <= pathWidth {
-		return short
-	}
-	for i := 1; i < len(path); i++ {
-		short = "…" + strings.TrimPrefix(shortName(path[i:]), ".")
-		if width(short) <= pathWidth {
-			return short
-		}
-	}
-	return short
-}
-
-func shortName(path fieldpath.Path) string {
-	var b strings.Builder
-	for i, element := range path {
-		if element.Key == nil {
-			name := fields.Name(fieldpath.Path{element})
-			if i > 0 && !strings.HasPrefix(name, "[") {
-				b.WriteByte('.')
-			}
-			b.WriteString(name)
-			continue
-		}
-		values := make([]string, 0, len(*element.Key))
-		for _, key := range *element.Key {
-			values = append(values, fmt.Sprint(key.Value.Unstructured()))
-		}
-		fmt.Fprintf(&b, "[%s]", strings.Join(values, ","))
-	}
-	return b.String()
 }
 
 // shortValue writes a value for a table cell. Of a list item that is wholly there or gone, the keys are in the path
@@ -150,17 +108,90 @@ func printable(s string) string {
 	return b.String()
 }
 
-// middleCut shortens s to n characters, keeping both ends.
+// middleCut shortens s to n columns, keeping both ends.
 func middleCut(s string, n int) string {
 	if width(s) <= n {
 		return s
 	}
-	r := []rune(s)
-	head := (n - 1) / 2
-	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
+	tail := endCut(s, n-1-(n-1)/2)
+	return headCut(s, n-1-width(tail)) + "…" + tail
 }
 
-func width(s string) int { return utf8.RuneCountInString(s) }
+// lineCut shortens s to n columns, keeping its beginning.
+func lineCut(s string, n int) string {
+	if width(s) <= n {
+		return s
+	}
+	return headCut(s, n-1) + "…"
+}
+
+// kubectl's short names of the kinds with long ones.
+var shortKinds = map[string]string{
+	"configmap": "cm", "customresourcedefinition": "crd", "cronjob": "cj", "daemonset": "ds", "deployment": "deploy",
+	"horizontalpodautoscaler": "hpa", "ingress": "ing", "namespace": "ns", "networkpolicy": "netpol",
+	"persistentvolumeclaim": "pvc", "poddisruptionbudget": "pdb", "service": "svc", "serviceaccount": "sa", "statefulset": "sts",
+}
+
+// objectCut shortens the name of an object to n columns: the kind to its short name if that is enough, and else in the
+// middle.
+func objectCut(s string, n int) string {
+	if width(s) <= n {
+		return s
+	}
+	parts := strings.Split(s, "/")
+	kind := max(len(parts)-2, 0) // namespace/kind/name or kind/name
+	if short, ok := shortKinds[parts[kind]]; ok {
+		parts[kind] = short
+		s = strings.Join(parts, "/")
+	}
+	return middleCut(s, n)
+}
+
+// headCut is what fits into n columns of the beginning of s.
+func headCut(s string, n int) string {
+	for i, r := range s {
+		if n -= runeWidth(r); n < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// endCut is what fits into n columns of the end of s.
+func endCut(s string, n int) string {
+	for i := len(s); i > 0; {
+		r, size := utf8.DecodeLastRuneInString(s[:i])
+		if n -= runeWidth(r); n < 0 {
+			return s[i:]
+		}
+		i -= size
+	}
+	return s
+}
+
+// width is how many columns of a terminal s takes.
+func width(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+func runeWidth(r rune) int {
+	if r < 0x300 {
+		return 1
+	}
+	if unicode.In(r, unicode.Mn, unicode.Me) {
+		return 0
+	}
+	switch eastasian.LookupRune(r).Kind() {
+	case eastasian.EastAsianWide, eastasian.EastAsianFullwidth:
+		return 2
+	default:
+		return 1
+	}
+}
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")

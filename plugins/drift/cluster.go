@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -20,17 +21,13 @@ const (
 	requestBurst      = 200
 )
 
-// connect returns a scanner of the cluster that the flags choose, and what tells its kinds.
-func (o *options) connect(stderr io.Writer) (*drift.Scanner, meta.RESTMapper, error) {
-	config, err := cli.RESTConfig(o.config, stderr)
+// connect returns a scanner of a cluster, and what tells its kinds, for as long as ctx.
+func (o *options) connect(ctx context.Context, cluster string, stderr io.Writer) (*drift.Scanner, meta.RESTMapper, error) {
+	config, mapper, err := o.clusters.Connection(ctx, cluster, stderr)
 	if err != nil {
 		return nil, nil, err
 	}
 	config.QPS, config.Burst = requestsPerSecond, requestBurst
-	mapper, err := o.config.ToRESTMapper()
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
-	}
 	c, builder, err := cli.Connect(config, mapper)
 	if err != nil {
 		return nil, nil, err
@@ -46,6 +43,16 @@ func (o *options) connect(stderr io.Writer) (*drift.Scanner, meta.RESTMapper, er
 		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 	}
 	return &drift.Scanner{
-		Client: c, Builder: builder.WithCache(cli.Cache(o.config)), OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
+		Client: c, Builder: builder.WithCache(cli.Cache(o.clusters.Config)), OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
 	}, mapper, nil
+}
+
+// namespace is the one that is asked about, empty for all.
+func (o *options) namespace() string { return *o.clusters.Config.Namespace }
+
+func in(namespace string) string {
+	if namespace == "" {
+		return ""
+	}
+	return fmt.Sprintf(" in namespace %s", namespace)
 }

@@ -4,34 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/report"
 	"github.com/gitops-drift/gitops-drift/plugins/internal/cli"
+	"github.com/gitops-drift/gitops-drift/plugins/internal/terminal"
 )
 
-var outputs = []string{"table", "wide", "diff", "json", "yaml"}
+var outputs = []string{"table", "wide", "diff", "json", "yaml", "name"}
 
 type options struct {
-	config           *genericclioptions.ConfigFlags
+	clusters         cli.Clusters
 	output           string
 	owner            string
 	checkout, source string
 	overrideManagers []string
 	timeout          time.Duration
+	watch            watching
 }
 
 func newCommand(name string) *cobra.Command {
-	o := options{config: genericclioptions.NewConfigFlags(true)}
+	o := &options{clusters: cli.Clusters{Config: genericclioptions.NewConfigFlags(true)}}
 	cmd := &cobra.Command{
 		Use:   "gitops-drift [TYPE/NAME ...]",
 		Short: "Show how the cluster differs from git, and what Flux will do about it",
@@ -45,149 +46,128 @@ Exit code: 0 in sync, 1 drift found, 2 bad input or something could not be check
   # one object, as a diff
   %[1]s deployment/payments-api -n payments -o diff
 
+  # five clusters at once
+  %[1]s --contexts prod-eu,prod-us,prod-ap,stage,dev
+
   # what one Kustomization manages, for a program
-  %[1]s --owner Kustomization/flux-system/apps -o json`, name),
+  %[1]s --owner Kustomization/flux-system/apps -o json
+
+  # what kubectl has of all that differs
+  %[1]s -o name | xargs -L1 kubectl get`, name),
 		Args: cobra.ArbitraryArgs, // selection tells more than cobra would
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
-	o.config.AddFlags(cmd.PersistentFlags())
+	o.clusters.AddFlags(cmd)
 	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "one of "+strings.Join(outputs, ", "))
 	cmd.Flags().StringVar(&o.owner, "owner", "", "compare only what this owner manages, as Kustomization/NAMESPACE/NAME")
 	cmd.Flags().StringVar(&o.checkout, "path", "", "compare with this working tree, the root of the repository, instead of what Flux applied")
 	cmd.Flags().StringVar(&o.source, "source", "", "the source that --path is a working tree of, as GitRepository/NAMESPACE/NAME, if there are several")
-	cmd.Flags().StringSliceVar(&o.overrideManagers, "override-manager", nil,
+	cmd.PersistentFlags().StringSliceVar(&o.overrideManagers, "override-manager", nil,
 		"a field manager that kustomize-controller takes over from, if it runs with this flag")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to try")
-	cmd.AddCommand(o.historyCommand(name))
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to try, for each cluster; what was compared by then is shown")
+	o.watch.addFlags(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	_ = cmd.RegisterFlagCompletionFunc("owner", o.completeOwner)                                                      // as above
+	cmd.ValidArgsFunction = o.completeObject
+	cmd.AddCommand(o.historyCommand(name), o.statusCommand(name))
 	return cmd
 }
 
 func (o *options) run(cmd *cobra.Command, args []string) error {
-	if !slices.Contains(outputs, o.output) {
-		return fmt.Errorf("-o %q is not known; it is one of %s", o.output, strings.Join(outputs, ", "))
+	q, err := o.question(args)
+	if err != nil {
+		return err
 	}
-	if o.timeout <= 0 {
-		return fmt.Errorf("--timeout is %s; it has to be more than 0", o.timeout)
+	clusters, err := o.clusters.Names(cmd.Flags())
+	if err != nil {
+		return err
 	}
-	var selected drift.Selection
-	var err error
-	if o.owner != "" {
-		if selected.Owner, err = ownership.ParseOwner(o.owner); err != nil {
-			return fmt.Errorf("--owner: %w", err)
+	return o.watch.run(cmd, o.output, func(ctx context.Context, stderr io.Writer, progress *terminal.Progress) (*look, error) {
+		found, err := o.compare(ctx, clusters, q, stderr, progress)
+		if err != nil {
+			return nil, err
 		}
-		if selected.Owner.Kind != ownership.Kustomization {
-			return fmt.Errorf("--owner %s: only what Kustomizations manage is compared", o.owner)
+		return &look{
+			print:   func(out io.Writer, color bool) error { return o.write(out, color, found.scans) },
+			state:   func(out io.Writer) error { return report.NewDriftReport(found.scans...).WriteJSON(out) },
+			verdict: found.verdict(),
+		}, nil
+	})
+}
+
+// question reads the command line. What it needs a cluster for is left as it is.
+func (o *options) question(args []string) (q question, err error) {
+	if err := known(o.output, outputs); err != nil {
+		return q, err
+	}
+	if err := positive("timeout", o.timeout); err != nil {
+		return q, err
+	}
+	if err := o.watch.check(); err != nil {
+		return q, err
+	}
+	if o.owner != "" {
+		if q.owner, err = ownership.ParseOwner(o.owner); err != nil {
+			return q, fmt.Errorf("--owner: %w", err)
+		}
+		if q.owner.Kind != ownership.Kustomization {
+			return q, fmt.Errorf("--owner %s: only what Kustomizations manage is compared", o.owner)
 		}
 	}
 	switch {
 	case o.checkout != "":
-		selected.Checkout = &drift.Checkout{Dir: o.checkout, Source: o.source}
+		q.checkout = &drift.Checkout{Dir: o.checkout, Source: o.source}
 	case o.source != "":
-		return errors.New("--source says what --path is a working tree of; give --path too")
+		return q, errors.New("--source says what --path is a working tree of; give --path too")
 	}
-	wanted, err := parseObjects(args)
-	if err != nil {
-		return err
-	}
-	scanner, mapper, err := o.connect(cmd.ErrOrStderr())
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)
-	defer cancel()
-	objects, err := newSelection(wanted, *o.config.Namespace, mapper)
-	if err != nil {
-		return explain(err, o.timeout)
-	}
-	selected.Object, selected.Namespace, selected.Kinds = objects.has, objects.namespace, objects.kinds
-	result, err := scanner.Scan(ctx, selected)
-	if err != nil {
-		return explain(err, o.timeout)
-	}
-	if err := somethingCompared(result, objects); err != nil {
-		return err
-	}
-	if err := attribute(ctx, scanner.Client, result, *o.config.Namespace); err != nil {
-		return explain(err, o.timeout)
-	}
-	if err := o.print(cmd, result); err != nil {
-		return err
-	}
-	return verdict(result, objects)
+	q.wanted, err = parseObjects(args)
+	q.timeout = o.timeout
+	return q, err
 }
 
-func (o *options) print(cmd *cobra.Command, result *drift.Result) error {
-	out := cmd.OutOrStdout()
-	color := term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == ""
-	switch o.output {
-	case "json":
-		return report.NewDriftReport("", result).WriteJSON(out)
-	case "yaml":
-		return report.NewDriftReport("", result).WriteYAML(out)
-	case "diff":
-		return report.WriteDiff(out, result, color)
-	}
-	return report.Table{Wide: o.output == "wide", Color: color, Now: time.Now()}.Write(out, result)
-}
-
-// somethingCompared keeps a typo from reading as "in sync".
-func somethingCompared(result *drift.Result, objects *selection) error {
-	count := report.Count(result)
-	switch {
-	case count.Owners == 0 && count.Findings == 0:
-		return errors.New("there is no Kustomization in this cluster, so nothing was compared")
-	case count.Checked > 0 || count.Failed > 0 || count.Findings > 0:
-		return nil
-	case len(objects.wanted) > 0:
-		return errors.Join(notCompared(objects)...)
-	}
-	return fmt.Errorf("no Kustomization manages anything%s, so nothing was compared", in(objects.namespace))
-}
-
-// notCompared has an error for each named object that no Kustomization manages.
-func notCompared(objects *selection) []error {
-	var out []error
-	for _, w := range objects.unmet() {
-		out = append(out, fmt.Errorf("%s%s is managed by no Kustomization, so it was not compared", w, in(objects.namespace)))
-	}
-	return out
-}
-
-// verdict is the exit code: what could not be checked weighs more than drift.
-func verdict(result *drift.Result, objects *selection) error {
-	var failed []error
-	unread := false
-	for _, owner := range result.Owners {
-		if owner.Err != nil {
-			unread = true
-			failed = append(failed, fmt.Errorf("%s: %w", owner.Owner, owner.Err))
-		}
-		for _, e := range owner.Unproven {
-			failed = append(failed, fmt.Errorf("%s of %s: %w", e.Object, owner.Owner, e.Err))
-		}
-	}
-	if !unread { // else what could not be read may manage it
-		failed = append(failed, notCompared(objects)...)
-	}
-	if len(failed) > 0 {
-		return errors.Join(failed...)
-	}
-	if report.Count(result).Findings > 0 {
-		return &cli.ExitError{Code: cli.CodeIncomplete}
+func known(output string, outputs []string) error {
+	if !slices.Contains(outputs, output) {
+		return fmt.Errorf("-o %q is not known; it is one of %s", output, strings.Join(outputs, ", "))
 	}
 	return nil
 }
 
-func in(namespace string) string {
-	if namespace == "" {
-		return ""
+func positive(flag string, d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("--%s is %s; it has to be more than 0", flag, d)
 	}
-	return " in namespace " + namespace
+	return nil
 }
 
-func explain(err error, timeout time.Duration) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("not done within %s; give more time with --timeout: %w", timeout, err)
+// compare scans the clusters. It is an error that nothing at all was compared, in one cluster alone or in any; what went
+// wrong with one of several is said beside what the others have.
+func (o *options) compare(ctx context.Context, clusters []string, q question, stderr io.Writer, progress *terminal.Progress) (*findings, error) {
+	found := o.scan(ctx, clusters, q, stderr, progress)
+	if ctx.Err() != nil {
+		return nil, errInterrupted
 	}
-	return err
+	if only := found.scans[0]; len(clusters) == 1 && only.Value == nil {
+		if o.clusters.Several() {
+			return nil, fmt.Errorf("%s: %w", only.Cluster, only.Err)
+		}
+		return nil, only.Err
+	}
+	if count := report.Count(found.scans...); !q.status && count.Checked+count.Failed+count.Findings+len(count.FailedClusters) == 0 {
+		return nil, errors.Join(found.nowhere()...)
+	}
+	return found, nil
+}
+
+func (o *options) write(out io.Writer, color bool, scans []report.Scan) error {
+	switch o.output {
+	case "json":
+		return report.NewDriftReport(scans...).WriteJSON(out)
+	case "yaml":
+		return report.NewDriftReport(scans...).WriteYAML(out)
+	case "diff":
+		return report.WriteDiff(out, scans, color)
+	case "name":
+		return report.Names{Namespace: o.namespace()}.Write(out, scans...)
+	}
+	return report.Table{Wide: o.output == "wide", Color: color, Now: time.Now()}.Write(out, scans...)
 }

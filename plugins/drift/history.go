@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/fleet"
 	"github.com/gitops-drift/gitops-drift/pkg/record"
 	"github.com/gitops-drift/gitops-drift/pkg/report"
+	"github.com/gitops-drift/gitops-drift/plugins/internal/cli"
 )
 
 var historyOutputs = []string{"table", "wide", "json", "yaml", "name"}
@@ -38,43 +40,74 @@ Exit code: 0 done, 2 bad input, or the records cannot be read.`,
   # those of one object
   %[1]s history deployment/payments-api -n payments
 
+  # of all clusters
+  %[1]s history --all-contexts
+
   # for a program
   %[1]s history -o json`, name),
 		Args: cobra.ArbitraryArgs, // parsing tells more than cobra would
 		RunE: func(cmd *cobra.Command, args []string) error { return o.history(cmd, args, output, timeout) },
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "one of "+strings.Join(historyOutputs, ", "))
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to try")
+	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to try, for each cluster")
 	return cmd
 }
 
 func (o *options) history(cmd *cobra.Command, args []string, output string, timeout time.Duration) error {
-	if !slices.Contains(historyOutputs, output) {
-		return fmt.Errorf("-o %q is not known; it is one of %s", output, strings.Join(historyOutputs, ", "))
+	if err := known(output, historyOutputs); err != nil {
+		return err
 	}
-	if timeout <= 0 {
-		return fmt.Errorf("--timeout is %s; it has to be more than 0", timeout)
+	if err := positive("timeout", timeout); err != nil {
+		return err
 	}
 	wanted, err := parseObjects(args)
 	if err != nil {
 		return err
 	}
-	scanner, mapper, err := o.connect(cmd.ErrOrStderr())
+	clusters, err := o.clusters.Names(cmd.Flags())
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
-	defer cancel()
+	limits := fleet.Limits{AtOnce: cli.ClustersAtOnce, Timeout: timeout}
+	records := fleet.Ask(cmd.Context(), clusters, limits, func(ctx context.Context, cluster string) ([]v1alpha1.EditRecord, error) {
+		records, err := o.records(ctx, cluster, wanted, cmd.ErrOrStderr())
+		return records, late(err, timeout)
+	})
+	var failed []error
+	for _, r := range records {
+		switch {
+		case r.Err == nil:
+		case cmd.Context().Err() != nil:
+			return errInterrupted
+		case len(records) == 1 && !o.clusters.Several():
+			return r.Err
+		default:
+			failed = append(failed, fmt.Errorf("%s: %w", r.Cluster, fleet.Explain(r.Err)))
+		}
+	}
+	if len(failed) < len(records) {
+		if err := printHistory(cmd.OutOrStdout(), records, output); err != nil {
+			return err
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// records are those of the wanted objects of one cluster.
+func (o *options) records(ctx context.Context, cluster string, wanted []typeName, stderr io.Writer) ([]v1alpha1.EditRecord, error) {
+	scanner, mapper, err := o.connect(ctx, cluster, stderr)
+	if err != nil {
+		return nil, err
+	}
 	selected, err := newSelection(wanted, "", mapper)
 	if err != nil {
-		return explain(err, timeout)
+		return nil, err
 	}
-	records, err := record.List(ctx, scanner.Client, *o.config.Namespace)
+	records, err := record.List(ctx, scanner.Client, o.namespace())
 	if err != nil {
-		return explain(err, timeout)
+		return nil, err
 	}
-	records = slices.DeleteFunc(records, func(r v1alpha1.EditRecord) bool { return !selected.has(edited(r.Spec.Object)) })
-	return printHistory(cmd, records, output)
+	return slices.DeleteFunc(records, func(r v1alpha1.EditRecord) bool { return !selected.has(edited(r.Spec.Object)) }), nil
 }
 
 // edited is the object of a record, which is not of any version.
@@ -82,34 +115,14 @@ func edited(o v1alpha1.ObjectReference) drift.Object {
 	return drift.Object{GroupVersionKind: schema.GroupVersionKind{Group: o.Group, Kind: o.Kind}, Namespace: o.Namespace, Name: o.Name}
 }
 
-func printHistory(cmd *cobra.Command, records []v1alpha1.EditRecord, output string) error {
-	out := cmd.OutOrStdout()
+func printHistory(out io.Writer, records []report.Records, output string) error {
 	switch output {
 	case "json":
-		return report.WriteJSON(out, report.NewRecordList(records))
+		return report.WriteJSON(out, report.NewRecordList(records...))
 	case "yaml":
-		return report.WriteYAML(out, report.NewRecordList(records))
+		return report.WriteYAML(out, report.NewRecordList(records...))
 	case "name":
-		for _, r := range records {
-			if _, err := fmt.Fprintf(out, "editrecord.%s/%s\n", v1alpha1.GroupVersion.Group, r.Name); err != nil {
-				return err
-			}
-		}
-		return nil
+		return report.WriteRecordNames(out, records...)
 	}
-	return report.History{Wide: output == "wide", Now: time.Now()}.Write(out, records)
-}
-
-// attribute names the users of findings whom a record of an edit explains. Who may not read records, or has none, sees
-// field managers as before; only the end of ctx is an error.
-func attribute(ctx context.Context, c client.Reader, result *drift.Result, namespace string) error {
-	if report.Count(result).Findings == 0 {
-		return nil
-	}
-	records, err := record.List(ctx, c, namespace)
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	drift.Attribute(result, records)
-	return nil
+	return report.History{Wide: output == "wide", Now: time.Now()}.Write(out, records...)
 }

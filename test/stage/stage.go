@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
@@ -15,6 +17,9 @@ import (
 
 // Environment is the cluster of the example repository that Flux applies.
 const Environment = "prod-eu"
+
+// Unreachable is the kubeconfig context of a cluster that is down.
+const Unreachable = "stage"
 
 // Stage is a running cluster with the example repository applied by Flux and our controller installed.
 type Stage struct {
@@ -40,6 +45,9 @@ func Start(ctx context.Context, say func(string, ...any)) (_ *Stage, err error) 
 			err = errors.Join(err, s.Close())
 		}
 	}()
+	if err := s.nameContexts(); err != nil {
+		return nil, err
+	}
 	say("Flux applies the example repository (manifests/examples/fleet) to cluster %s.", Environment)
 	if s.Repo, err = s.Cluster.NewRepo(ctx, filepath.Join(root, "manifests", "examples", "fleet")); err != nil {
 		return nil, err
@@ -62,6 +70,23 @@ func Start(ctx context.Context, say func(string, ...any)) (_ *Stage, err error) 
 	say("gitops-drift is installed as a team begins with it: manifests/overlays/record.")
 	s.Controller, err = s.Cluster.StartProduct(ctx, "record")
 	return s, err
+}
+
+// nameContexts calls the context of the engineer on call as the example repository calls the cluster, and adds one of a
+// cluster that cannot be reached.
+func (s *Stage) nameContexts() error {
+	file := s.Cluster.Kubeconfig(harness.OnCall)
+	config, err := clientcmd.LoadFromFile(file)
+	if err != nil {
+		return err
+	}
+	here := config.Contexts[config.CurrentContext]
+	config.Clusters[Unreachable] = &clientcmdapi.Cluster{Server: "https://127.0.0.1:1"}
+	there := here.DeepCopy()
+	there.Cluster = Unreachable
+	config.Contexts = map[string]*clientcmdapi.Context{Environment: here, Unreachable: there}
+	config.CurrentContext = Environment
+	return clientcmd.WriteToFile(*config, file)
 }
 
 // Close ends the cluster and returns when nothing of it is left.

@@ -67,14 +67,25 @@ func run(ctx context.Context, program string, stderr io.Writer, build func(name 
 	if err == nil {
 		return CodeDone
 	}
-	code := CodeError
+	for _, message := range Messages(err) {
+		_, _ = fmt.Fprintln(stderr, message) // nobody is left to tell
+	}
 	if exit := (*ExitError)(nil); errors.As(err, &exit) {
-		code, err = exit.Code, exit.Err
+		return exit.Code
 	}
+	return CodeError
+}
+
+// Messages are what a plugin that ends with err says on stderr.
+func Messages(err error) []string {
+	if exit := (*ExitError)(nil); errors.As(err, &exit) {
+		err = exit.Err
+	}
+	var out []string
 	for _, err := range split(err) {
-		_, _ = fmt.Fprintln(stderr, "error:", printable(err.Error())) // nobody is left to tell
+		out = append(out, "error: "+printable(err.Error()))
 	}
-	return code
+	return out
 }
 
 // printable escapes what a terminal would act upon, line breaks apart: messages quote what others wrote.

@@ -73,6 +73,9 @@ func TestBuildsEqualFluxsOwnAndNothingDiffersAfterwards(t *testing.T) {
 		})
 	}
 	findNothing(ctx, t, cluster, len(list))
+	compareKinds(ctx, t, cluster, builder, list)
+	meddle(ctx, t, cluster)
+	findNothing(ctx, t, cluster, len(list))
 }
 
 // specs are the Kustomizations of testdata/specs. What a file does not say is the same for all.
@@ -121,6 +124,7 @@ func setUp(ctx context.Context, t *testing.T, cluster *harness.Cluster, list []*
 			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: harness.FluxNamespace, Name: "corpus"}},
 		},
 	}
+	objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: everyKind + "-limits"}})
 	for _, ks := range list {
 		objects = append(objects, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ks.Name}})
 	}
@@ -134,7 +138,12 @@ func setUp(ctx context.Context, t *testing.T, cluster *harness.Cluster, list []*
 // publish offers testdata/repo as the artifact of a source of each kind, and of one in another namespace.
 func publish(ctx context.Context, t *testing.T, cluster *harness.Cluster) *meta.Artifact {
 	t.Helper()
-	repo, err := cluster.NewRepo(ctx, "testdata/repo")
+	from := t.TempDir()
+	if err := os.CopyFS(from, os.DirFS("testdata/repo")); err != nil {
+		t.Fatal(err)
+	}
+	copyKinds(t, filepath.Join(from, everyKind))
+	repo, err := cluster.NewRepo(ctx, from)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func TestWhatHoldsFluxOffAnObjectIsFoundThoughNothingElseDiffers(t *testing.T) {
 			list.Items[0].Holder != "the object says "+annotation+"=disabled" {
 			t.Errorf("%s: got %+v", manager, list)
 		}
-		want(t, drift(t, harness.OnCall), 1, "not act: the object says "+annotation+"=disabled", "1 field of 1 object differs from git; Flux is held off 1 of them.")
+		want(t, drift(t, harness.OnCall), 1, "not act: reconcile=disabled", "1 field of 1 object differs from git; Flux is held off 1 of them.")
 		kubectl(t, "", "annotate", "configmap/settings", "-n", "shop", annotation+"-", "--field-manager="+manager)
 	}
 

@@ -159,14 +159,16 @@ func bare(t *testing.T, env []string, args ...string) harness.Result {
 	return result
 }
 
-// want fails the test unless the command ended with code and printed all of these.
+// want fails the test unless the command ended with code and printed all of these. A long sentence may be broken into lines.
 func want(t *testing.T, result harness.Result, code int, parts ...string) {
 	t.Helper()
 	if result.Code != code {
 		t.Errorf("exit %d, want %d", result.Code, code)
 	}
+	text := result.Stdout + result.Stderr
+	unbroken := strings.ReplaceAll(text, "\n", " ")
 	for _, part := range parts {
-		if !strings.Contains(result.Stdout+result.Stderr, part) {
+		if !strings.Contains(text, part) && !strings.Contains(unbroken, part) {
 			t.Errorf("the output does not say %q", part)
 		}
 	}
