@@ -1,9 +1,10 @@
 // Package origin finds the line of git that sets a field of an object that Flux applies.
 //
 // Collect keeps the text that a build reads: the kustomizations that lead to the objects, their manifests, patches and the
-// files of their generators. It is compressed, and what several owners or revisions have in common is in memory once; of
-// 10,000 objects it takes one to two MiB. It may hold values of Secrets, as the objects themselves do; nothing of it but file names
-// and line numbers leaves the package, in errors neither.
+// files of their generators. It is compressed, and what several owners or revisions have in common is in memory once: 10,000
+// Deployments that are much alike take 0.2 to 0.5 MiB. It may hold values
+// of Secrets, as the objects themselves do: answers are file names and line numbers, errors quote none of it, and who writes it
+// down (Texts, MarshalBinary) has to leave out what holds a Secret.
 //
 // Sources.Object then follows one object through the layers of that text, as kustomize builds it: its manifest or
 // generator, the strategic merge and JSON patches of each kustomization and component, namespace, names, labels, annotations,

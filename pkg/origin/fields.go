@@ -77,14 +77,12 @@ func (o *object) became(applied *unstructured.Unstructured) bool {
 	if gvk.Group != applied.GroupVersionKind().Group || n.kind != applied.GetKind() {
 		return false
 	}
-	if o.hashed {
-		base, hash := applied.GetName(), ""
-		if dash := strings.LastIndexByte(base, '-'); dash >= 0 {
-			base, hash = base[:dash], base[dash+1:]
-		}
-		return len(hash) == 10 && explains(newScalar(n.name, Origin{}), base, nil)
+	written, called := newScalar(n.name, Origin{}), applied.GetName()
+	if explains(written, called, nil) {
+		return true
 	}
-	return explains(newScalar(n.name, Origin{}), applied.GetName(), nil)
+	dash := strings.LastIndexByte(called, '-')
+	return o.hashed && dash >= 0 && hashed.MatchString(called[dash:]) && explains(written, called[:dash], nil)
 }
 
 // Declared is where the object is declared: the first line of its manifest, or the entry of its generator.

@@ -16,7 +16,7 @@ type object struct {
 	names []name
 	// affixes are those that the build gives to names.
 	affixes []string
-	// hashed says that kustomize appends a hash of the content to its name.
+	// hashed says that kustomize may append a hash of the content to its name.
 	hashed bool
 }
 
