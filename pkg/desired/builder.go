@@ -177,6 +177,9 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if err != nil {
 		return err
 	}
+	if manifests, err = rename(ks, resources, manifests); err != nil {
+		return err
+	}
 	state.Digest = digest.FromBytes(manifests).String()
 	// From here on nothing refers to kustomize's resources, which take more memory than all that follows.
 	files := byKey(origins)
@@ -196,7 +199,7 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	for _, object := range rendered {
 		file := files[KeyOf(object)]
 		ssautil.RemoveCABundleFromCRD(object)
-		secret := encrypted(object)
+		secret := encrypted(object, ks.Spec.Decryption != nil)
 		if secret {
 			state.Digest = ""
 		}

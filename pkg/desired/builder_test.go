@@ -3,6 +3,7 @@ package desired
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -283,11 +284,41 @@ func TestVariablesAreSubstituted(t *testing.T) {
 }
 
 func TestWhatSOPSEncryptedIsMarked(t *testing.T) {
-	objects := mustBuild(t, kustomization("encrypted", nil), repo)
+	decrypts := func(ks *kustomizev1.Kustomization) { ks.Spec.Decryption = &kustomizev1.Decryption{Provider: "sops"} }
+	objects := mustBuild(t, kustomization("encrypted", decrypts), repo)
 	for name, want := range map[string]bool{"Secret/whole": true, "Secret/generated": true, "Secret/plain": false} {
 		if object, ok := objects[name]; !ok || object.Encrypted != want {
 			t.Errorf("%s: there %t, encrypted %t", name, ok, object.Encrypted)
 		}
+	}
+	// Flux applies what it does not decrypt as it is.
+	if mustBuild(t, kustomization("encrypted", nil), repo)["Secret/generated"].Encrypted {
+		t.Error("a Secret of a Kustomization that does not decrypt is taken for one that it decrypts")
+	}
+}
+
+func TestAnEncryptedSecretHasTheNameThatFluxGaveIt(t *testing.T) {
+	with := repo
+	with.files = map[string]string{
+		"encrypted/kustomization.yaml": "namespace: shop\nresources: [user.yaml]\nsecretGenerator: [{name: db, envs: [app.env]}]\n",
+		"encrypted/user.yaml":          "apiVersion: v1\nkind: Pod\nmetadata: {name: user}\nspec: {containers: [{name: c, envFrom: [{secretRef: {name: db}}]}]}\n",
+	}
+	inventory := func(ids ...string) func(*kustomizev1.Kustomization) {
+		return func(ks *kustomizev1.Kustomization) {
+			ks.Spec.Decryption = &kustomizev1.Decryption{Provider: "sops"}
+			ks.Status.Inventory = &kustomizev1.ResourceInventory{}
+			for _, id := range ids {
+				ks.Status.Inventory.Entries = append(ks.Status.Inventory.Entries, kustomizev1.ResourceRef{ID: id, Version: "v1"})
+			}
+		}
+	}
+	objects := mustBuild(t, kustomization("encrypted", inventory("shop_db-9f8c7b6d5t__Secret", "shop_db-9f8c7b6d5t__ConfigMap", "other_db-4444444444__Secret")), with)
+	containers, _, _ := unstructured.NestedSlice(objects["Pod/user"].Object, "spec", "containers")
+	if !objects["Secret/db-9f8c7b6d5t"].Encrypted || !strings.Contains(fmt.Sprint(containers), "db-9f8c7b6d5t") {
+		t.Errorf("got %v, used as %v", objects, containers)
+	}
+	if _, err := build(t, kustomization("encrypted", inventory()), with); err == nil || !strings.Contains(err.Error(), "its Secret db-* is named by the content of a file that SOPS encrypted") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -92,12 +92,13 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	if live == nil {
 		return hold([]Finding{{Object: objectOf(want.Unstructured), Kind: Missing, Verdict: Reverts}}, holder), nil
 	}
-	if want.Encrypted {
-		return nil, fmt.Errorf("its values are encrypted with SOPS, so they were not compared")
-	}
 	managers, err := ownership.Managers(live)
 	if err != nil {
 		return nil, err
+	}
+	if want.Encrypted {
+		found := hold(readable(want.Unstructured, live, managers, policy), holder)
+		return withOptOuts(found, want.Unstructured, live, managers), errEncrypted
 	}
 	p := predictor{client: c.client, kind: ownership.Kustomization, takeover: policy.Takeover}
 	if ownership.Has(want, ownership.SSA, ownership.Merge) || ownership.Has(live, ownership.SSA, ownership.Merge) {
