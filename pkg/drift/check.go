@@ -98,7 +98,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	}
 	if want.Encrypted {
 		found := hold(readable(want.Unstructured, live, managers, policy), holder)
-		return withOptOuts(found, want.Unstructured, live, managers), errEncrypted
+		return withOptOuts(ownership.Kustomization, found, want.Unstructured, live, managers), errEncrypted
 	}
 	p := predictor{client: c.client, kind: ownership.Kustomization, takeover: policy.Takeover}
 	if ownership.Has(want, ownership.SSA, ownership.Merge) || ownership.Has(live, ownership.SSA, ownership.Merge) {

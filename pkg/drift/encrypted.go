@@ -22,7 +22,7 @@ func readable(want, live *unstructured.Unstructured, managers []ownership.Manage
 	var found []Finding
 	add := func(path fieldpath.Path, liveValue, desiredValue any) {
 		f := newFinding(live, path, liveValue, desiredValue)
-		f.attribute(managers)
+		f.attribute(ownership.Kustomization, managers)
 		if f.Kind == Added && !takenOver(managers, path, policy) {
 			f.Verdict = Persists
 		}

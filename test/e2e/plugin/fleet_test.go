@@ -129,7 +129,7 @@ func TestObjectsAreLookedForInAllClusters(t *testing.T) {
 	kubeconfig := contexts(t)
 	want(t, fleetwide(t, kubeconfig, "deployment/api", "--contexts", "east,west"), 0, "In sync: 2 objects of 6 owners in 2 clusters")
 	result := fleetwide(t, kubeconfig, "deployment/typo", "--contexts", "east,west")
-	want(t, result, 2, "error: deployment/typo in any of 2 clusters is managed by no Kustomization, so it was not compared\n")
+	want(t, result, 2, "error: deployment/typo in any of 2 clusters is managed by no Kustomization or HelmRelease, so it was not compared\n")
 	if result.Stdout != "" {
 		t.Errorf("stdout %q", result.Stdout)
 	}
