@@ -277,9 +277,9 @@ func (s *Scanner) stillClaims(ctx context.Context, object Object, owner ownershi
 	return ok && claims == owner && now.DeletionTimestamp == nil, nil
 }
 
-func (r *OwnerResult) orphan(o Object) {
-	r.Findings = append(r.Findings, Finding{Object: o, Owner: r.Owner, Revision: r.Revision, Kind: Orphaned, Verdict: Persists})
-	r.Documents = append(r.Documents, named(o))
+func (o *OwnerResult) orphan(left Object) {
+	o.Findings = append(o.Findings, Finding{Object: left, Owner: o.Owner, Revision: o.Revision, Kind: Orphaned, Verdict: Persists})
+	o.Documents = append(o.Documents, named(left))
 }
 
 // named are the documents of an object that git does not have. Nothing is told of its content: it may hold what was
