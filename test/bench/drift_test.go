@@ -33,7 +33,7 @@ func BenchmarkDrift(b *testing.B) {
 		name      string
 		owners, n int
 	}{
-		{"one owner of 1,000 objects", 1, 1000},
+		{"one owner of 1000 objects", 1, 1000},
 		{"100 owners of 100 objects", 100, 100},
 	} {
 		b.Run(test.name, func(b *testing.B) {
