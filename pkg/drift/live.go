@@ -18,13 +18,11 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 )
 
-// pageSize is how many objects one LIST call asks for; kubectl uses the same.
-const pageSize = 500
-
 // liveObjects reads the objects of a cluster: all labelled objects of a kind with one LIST the first time that the kind is
 // asked for, others one by one.
 type liveObjects struct {
 	client client.Client
+	pages  *Pages
 	// label is the one that all the objects carry.
 	label string
 	mu    sync.Mutex
@@ -35,7 +33,7 @@ type kindList struct {
 	once sync.Once
 	// done is set once the others are.
 	done    atomic.Bool
-	objects map[desired.Key]*unstructured.Unstructured
+	objects map[desired.Key]listedObject
 	err     error
 }
 
@@ -49,7 +47,7 @@ func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) 
 		return nil, kind.err
 	}
 	if object, ok := kind.objects[desired.KeyOf(want)]; ok {
-		return object, nil
+		return object.object()
 	}
 	// An object that lost its labels is not missing; and who may not list a kind may still read single objects.
 	object := &unstructured.Unstructured{}
@@ -68,7 +66,7 @@ func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) 
 func (l *liveObjects) read(ctx context.Context, gvk schema.GroupVersionKind) *kindList {
 	kind := l.kind(gvk)
 	kind.once.Do(func() {
-		kind.objects, kind.err = l.list(ctx, gvk)
+		kind.objects, kind.err = l.pages.list(ctx, gvk, l.label)
 		kind.done.Store(true)
 	})
 	return kind
@@ -102,7 +100,7 @@ func (l *liveObjects) prefetch(ctx context.Context, owners []kustomizev1.Kustomi
 }
 
 // listed are the objects of a kind if they have been listed, else nil.
-func (l *liveObjects) listed(gvk schema.GroupVersionKind) map[desired.Key]*unstructured.Unstructured {
+func (l *liveObjects) listed(gvk schema.GroupVersionKind) map[desired.Key]listedObject {
 	kind := l.kind(gvk)
 	if !kind.done.Load() || kind.err != nil {
 		return nil
@@ -136,27 +134,4 @@ func (l *liveObjects) kind(gvk schema.GroupVersionKind) *kindList {
 		l.kinds[gvk] = &kindList{}
 	}
 	return l.kinds[gvk]
-}
-
-func (l *liveObjects) list(ctx context.Context, gvk schema.GroupVersionKind) (map[desired.Key]*unstructured.Unstructured, error) {
-	objects := map[desired.Key]*unstructured.Unstructured{}
-	next := ""
-	for {
-		page := &unstructured.UnstructuredList{}
-		page.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
-		err := l.client.List(ctx, page,
-			client.HasLabels{l.label}, client.Limit(pageSize), client.Continue(next))
-		if next != "" && apierrors.IsResourceExpired(err) {
-			return l.list(ctx, gvk)
-		}
-		if err != nil {
-			return nil, err
-		}
-		for i := range page.Items {
-			objects[desired.KeyOf(&page.Items[i])] = &page.Items[i]
-		}
-		if next = page.GetContinue(); next == "" {
-			return objects, nil
-		}
-	}
 }

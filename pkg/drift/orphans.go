@@ -15,7 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -92,7 +91,7 @@ func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, liv
 		return err
 	}
 	var claims []claimed
-	claims, result.Unlisted = s.claims(ctx, kinds, live, selection)
+	claims, result.Unlisted = s.claims(ctx, kinds, known, live, selection)
 	byOwner := map[ownership.Owner][]Object{}
 	for _, c := range claims {
 		if !known.objects[c.object.desiredKey()] && (selection.Object == nil || selection.Object(c.object)) {
@@ -137,15 +136,17 @@ func (s *Scanner) kinds(selection Selection) ([]schema.GroupVersionKind, error) 
 }
 
 // claims lists the objects of these kinds that carry a Kustomization's labels with proof.
-func (s *Scanner) claims(ctx context.Context, kinds []schema.GroupVersionKind, live *liveObjects, selection Selection) (claims []claimed, unlisted []KindError) {
+func (s *Scanner) claims(ctx context.Context, kinds []schema.GroupVersionKind, known *known, live *liveObjects, selection Selection) (claims []claimed, unlisted []KindError) {
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(max(s.Concurrency, 1))
 	for _, kind := range kinds {
 		group.Go(func() error {
-			found, listed := claimsAmong(live.listed(kind), kind, selection)
+			var found []claimed
 			var err error
-			if !listed {
+			if listed := live.listed(kind); listed != nil {
+				found, err = claimsAmong(listed, known, selection)
+			} else {
 				found, err = s.claimsOf(ctx, kind, selection)
 			}
 			mu.Lock()
@@ -172,18 +173,22 @@ func claim(claims []claimed, kind schema.GroupVersionKind, object metav1.Object)
 	return append(claims, claimed{Object{GroupVersionKind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}, owner})
 }
 
-// claimsAmong are the claims among the labelled objects of a kind that have been listed already; false if they have not.
-func claimsAmong(objects map[desired.Key]*unstructured.Unstructured, kind schema.GroupVersionKind, selection Selection) (claims []claimed, listed bool) {
-	for _, object := range objects {
-		if selection.Namespace != "" && object.GetNamespace() != selection.Namespace {
+// claimsAmong are the claims among the labelled objects of a kind, those that are known left out.
+func claimsAmong(listed map[desired.Key]listedObject, known *known, selection Selection) (claims []claimed, err error) {
+	for key, text := range listed {
+		if known.objects[key] || selection.Namespace != "" && key.Namespace != selection.Namespace {
 			continue
 		}
-		claims = claim(claims, kind, object)
+		object, err := text.object()
+		if err != nil {
+			return nil, err
+		}
+		claims = claim(claims, text.kind, object)
 	}
 	if selection.Owner.Name != "" {
 		claims = slices.DeleteFunc(claims, func(c claimed) bool { return c.owner != selection.Owner })
 	}
-	return claims, objects != nil
+	return claims, nil
 }
 
 func (s *Scanner) claimsOf(ctx context.Context, kind schema.GroupVersionKind, selection Selection) ([]claimed, error) {

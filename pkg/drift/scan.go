@@ -99,6 +99,7 @@ var ErrNoFlux = errors.New("Flux is not installed in this cluster: it serves nei
 // Scanner scans a cluster.
 type Scanner struct {
 	Client  client.Client
+	Pages   *Pages
 	Builder *desired.Builder
 	// OverrideManagers are kustomize-controller's --override-manager values.
 	OverrideManagers []string
@@ -151,8 +152,8 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	}
 	builder, done := s.Builder.Sharing()
 	defer func() { err = errors.Join(err, done()) }()
-	live := &liveObjects{client: s.Client, label: ownership.Kustomization.NameLabel()}
-	releases := &liveObjects{client: s.Client, label: ownership.HelmRelease.NameLabel()}
+	live := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.Kustomization.NameLabel()}
+	releases := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.HelmRelease.NameLabel()}
 	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}}
 	if !selection.OwnersOnly {
 		wait := live.prefetch(ctx, owners.kustomizations, selection)

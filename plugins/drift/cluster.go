@@ -38,12 +38,16 @@ func (o *options) connect(ctx context.Context, cluster string, stderr io.Writer)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 	}
+	pages, err := drift.NewPages(config, mapper)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
+	}
 	kinds, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 	}
 	return &drift.Scanner{
-		Client: c, Builder: builder.WithCache(cli.Cache(o.clusters.Config)), OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
+		Client: c, Pages: pages, Builder: builder.WithCache(cli.Cache(o.clusters.Config)), OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
 	}, mapper, nil
 }
 

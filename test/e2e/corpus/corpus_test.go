@@ -243,8 +243,12 @@ func findNothing(ctx context.Context, t *testing.T, cluster *harness.Cluster, ow
 	if err != nil {
 		t.Fatal(err)
 	}
+	pages, err := drift.NewPages(cluster.RESTConfig(harness.Admin), cluster.Admin().RESTMapper())
+	if err != nil {
+		t.Fatal(err)
+	}
 	scanner := &drift.Scanner{
-		Client: cluster.Admin(), Builder: desired.NewBuilder(cluster.Admin(), desired.NewClusterFetcher()), Concurrency: 4,
+		Client: cluster.Admin(), Pages: pages, Builder: desired.NewBuilder(cluster.Admin(), desired.NewClusterFetcher()), Concurrency: 4,
 		Discovery: kinds, Lister: cluster.Admin(),
 	}
 	result, err := scanner.Scan(ctx, drift.Selection{})

@@ -197,10 +197,15 @@ func start(ctx context.Context, t *testing.T) *fixture {
 			t.Error(err)
 		}
 	})
+	pages, err := drift.NewPages(cluster.RESTConfig(harness.Admin), cluster.Admin().RESTMapper())
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &fixture{
 		cluster: cluster,
 		scanner: &drift.Scanner{
 			Client:      cluster.Admin(),
+			Pages:       pages,
 			Builder:     desired.NewBuilder(cluster.Admin(), desired.NewClusterFetcher()),
 			Concurrency: 4,
 		},

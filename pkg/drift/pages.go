@@ -1,0 +1,103 @@
+package drift
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/fields"
+)
+
+// pageSize is how many objects one LIST call asks for; kubectl uses the same.
+const pageSize = 500
+
+// Pages lists objects and leaves them as the API server wrote them until somebody wants one: most of the time that
+// listing takes goes into decoding, which several processors can share, and most of the memory into what is decoded.
+type Pages struct {
+	server rest.Interface
+	mapper meta.RESTMapper
+}
+
+// NewPages returns a Pages of the cluster that config and mapper are of.
+func NewPages(config *rest.Config, mapper meta.RESTMapper) (*Pages, error) {
+	plain := rest.CopyConfig(config)
+	plain.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	plain.AcceptContentTypes, plain.ContentType = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	server, err := rest.UnversionedRESTClientFor(plain)
+	if err != nil {
+		return nil, err
+	}
+	return &Pages{server: server, mapper: mapper}, nil
+}
+
+// listedObject is an object as the API server wrote it.
+type listedObject struct {
+	kind schema.GroupVersionKind
+	text string
+}
+
+// list lists the objects of a kind that carry a label.
+func (p *Pages) list(ctx context.Context, kind schema.GroupVersionKind, label string) (map[desired.Key]listedObject, error) {
+	mapping, err := p.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return nil, err
+	}
+	root := path.Join("/apis", kind.Group)
+	if kind.Group == "" {
+		root = "/api"
+	}
+	objects, next := map[desired.Key]listedObject{}, ""
+	for {
+		answer := p.server.Get().AbsPath(root, kind.Version, mapping.Resource.Resource).
+			Param("labelSelector", label).Param("limit", strconv.Itoa(pageSize)).Param("continue", next).Do(ctx)
+		// It decodes what the API server says about an error, as Raw does not.
+		err := answer.Error()
+		if next != "" && apierrors.IsResourceExpired(err) {
+			return p.list(ctx, kind, label)
+		}
+		if err != nil {
+			return nil, err
+		}
+		body, err := answer.Raw()
+		if err != nil {
+			return nil, err
+		}
+		if !gjson.ValidBytes(body) {
+			return nil, fmt.Errorf("the API server's list of %s is no JSON", mapping.Resource.Resource)
+		}
+		page := gjson.ParseBytes(body)
+		page.Get("items").ForEach(func(_, item gjson.Result) bool {
+			key := desired.Key{Group: kind.Group, Kind: kind.Kind, Namespace: item.Get("metadata.namespace").Str, Name: item.Get("metadata.name").Str}
+			objects[key] = listedObject{kind, item.Raw}
+			return true
+		})
+		if next = page.Get("metadata.continue").Str; next == "" {
+			return objects, nil
+		}
+	}
+}
+
+// object decodes it; an error never quotes it.
+func (l listedObject) object() (*unstructured.Unstructured, error) {
+	content, err := fields.Decode([]byte(l.text))
+	object, ok := content.(map[string]any)
+	if err != nil || !ok {
+		return nil, errors.New("what the API server says of it cannot be read")
+	}
+	out := &unstructured.Unstructured{Object: object}
+	// Within a list, the API server leaves these out for the kinds that are built in.
+	out.SetGroupVersionKind(l.kind)
+	return out, nil
+}
