@@ -130,6 +130,27 @@ func TestAPIServerRestarted(t *testing.T) {
 	g.judgesAll()
 }
 
+func TestNoCallIsLostWhileTheRecordsCRDIsGone(t *testing.T) {
+	g := install(t, "enforce")
+	crds, err := harness.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	crds = filepath.Join(crds, "manifests", "crds")
+	l := steady(t)
+	time.Sleep(500 * time.Millisecond)
+	must(t, "", "delete", "crd", "editrecords.gitops-drift.dev")
+	time.Sleep(3 * time.Second)
+	must(t, "", "apply", "--server-side", "-k", crds)
+	time.Sleep(time.Second)
+	if c := l.check(); !c.lossless() || c.refused == 0 {
+		t.Errorf("%+v\n%s", c, why(t))
+	}
+	if n := g.errors(); n > 0 {
+		t.Errorf("%v errors", n)
+	}
+}
+
 func TestExpiredCertificatesRecoverByThemselves(t *testing.T) {
 	g := install(t, "enforce")
 	g.kill()
