@@ -35,7 +35,7 @@ var historyColumns = []column{
 	{title: "CLUSTER", good: 14, least: 9, cut: middleCut},
 	{title: "LAST", least: agoRoom - 1},
 	{title: "USER", good: 20, least: 14, cut: middleCut},
-	{title: "EDIT", good: 24, least: 14, cut: lineCut},
+	{title: "EDIT", good: 24, least: 14, cut: middleCut},
 	{title: "OBJECT", good: 34, least: 25, cut: objectCut},
 	{title: "FIELD", good: 26, least: 19, cut: pathEnd},
 	{title: "CHANGE", good: 19, least: 10, cut: changeCut},

@@ -48,7 +48,7 @@ func TestHistory(t *testing.T) {
 1m ago oncall@…toso.com update denied payments/deploy/payments-api …limits.memory 512Mi → 1Gi 3
  …"example.com/a.b[c]"] – → a va…able
 2h ago oncall@…toso.com delete admitted payments/deploy/payments-api (the object) – 1
-2d ago oncall@…toso.com update finalize … namespace/pay\x1b[31m a 1 → 2 9812
+2d ago oncall@…toso.com update f…incident namespace/pay\x1b[31m a 1 → 2 9812
  b 1 → 2
  c 1 → 2
  and 5 more

@@ -66,16 +66,16 @@ func TestEditsLeaveRecords(t *testing.T) {
 		t.Errorf("got %q", summary)
 	}
 
-	history := kubectl(t, harness.OnCall, "gitops-drift", "history")
+	history := kubectl(t, harness.OnCall, "gitops-drift", "history", "-o", "wide")
 	if history.Code != 0 || strings.Contains(history.Stdout, "dry") {
 		t.Errorf("exit %d\n%s%s", history.Code, history.Stdout, history.Stderr)
 	}
 	for _, line := range []string{
-		"oncall@contoso.com update admitted catalog/deployment/catalog-api …[catalog-api].resources.limits.memory 700Mi → 1Gi 3",
-		"dev@contoso.com update admitted catalog/deployment/catalog-api …[catalog-api].env[LOG_LEVEL].value info → debug 1",
+		"oncall@contoso.com update admitted catalog/deployment/catalog-api spec.template.spec.containers[name=catalog-api].resources.limits.memory 700Mi → 1Gi 3",
+		"dev@contoso.com update admitted catalog/deployment/catalog-api spec.template.spec.containers[name=catalog-api].env[name=LOG_LEVEL].value info → debug 1",
 		"oncall@contoso.com delete denied payments/deployment/payments-api (the object) – 1",
 		"oncall@contoso.com update scale denied payments/deployment/payments-api spec.replicas 0 → 3 1",
-		"dev@contoso.com update denied payments/deployment/payments-api …spec.containers[payments-api].image ghcr.io/c…-api:1.4.2 → evil 2",
+		"dev@contoso.com update denied payments/deployment/payments-api spec.template.spec.containers[name=payments-api].image ghcr.io/contoso/payments-api:1.4.2 → evil 2",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(history.Stdout), " "), line) {
 			t.Errorf("the history does not say %q:\n%s", line, history.Stdout)
