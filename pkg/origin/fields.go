@@ -155,38 +155,41 @@ func (n *node) element(element fieldpath.PathElement, affixes []string) *node {
 	case element.Index != nil:
 		return n.follow(*element.Index)
 	}
-	var found *node
+	var found []*node
+	most := 0
 	for _, item := range n.items {
-		if !item.selectedBy(element, affixes) {
-			continue
+		switch written := item.selectedBy(element, affixes); {
+		case written > most:
+			found, most = []*node{item}, written
+		case written > 0 && written == most:
+			found = append(found, item)
 		}
-		if found != nil {
-			return nil // which one is meant cannot be told
-		}
-		found = item
 	}
-	return found
+	if len(found) != 1 {
+		return nil // which one is meant cannot be told
+	}
+	return found[0]
 }
 
-// selectedBy reports whether an item can be the one that an element names. A key that the item does not write has its
-// default there.
-func (n *node) selectedBy(element fieldpath.PathElement, affixes []string) bool {
-	if element.Value != nil {
-		return n.kind == scalar && explains(n, (*element.Value).Unstructured(), nil)
+// selectedBy tells how many of the keys of an element an item writes, 0 if it is another item. A key that the item does
+// not write has its default there; an item that writes it is the one rather than one that may have it as default.
+func (n *node) selectedBy(element fieldpath.PathElement, affixes []string) int {
+	if element.Value != nil && n.kind == scalar && explains(n, (*element.Value).Unstructured(), nil) {
+		return 1
 	}
 	if element.Key == nil || n.kind != mapping {
-		return false
+		return 0
 	}
-	matched := false
+	matched := 0
 	for _, key := range *element.Key {
 		value := n.get(key.Name)
 		if value == nil {
 			continue
 		}
 		if !explains(value, key.Value.Unstructured(), affixes) {
-			return false
+			return 0
 		}
-		matched = true
+		matched++
 	}
 	return matched
 }

@@ -40,8 +40,8 @@ func explains(written *node, applied any, affixes []string) bool {
 // line.
 func sameNumber(text, value string) bool {
 	if a, err := strconv.ParseFloat(text, 64); err == nil {
-		if b, err := strconv.ParseFloat(value, 64); err == nil {
-			return a == b
+		if b, err := strconv.ParseFloat(value, 64); err == nil && a == b {
+			return true // else it may be octal
 		}
 	}
 	if a, err := strconv.ParseInt(text, 0, 64); err == nil {
