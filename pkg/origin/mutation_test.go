@@ -20,10 +20,12 @@ import (
 // changes without its line, or stays when its line changes, shows.
 func TestTheNamedLineIsTheOneThatSetsTheField(t *testing.T) {
 	root := filepath.Join("..", "..")
+	tests := filepath.Join(root, "test", "e2e")
 	for name, tree := range map[string]repo{
 		"fleet":  load(t, filepath.Join(root, "manifests", "examples", "fleet")),
 		"corpus": load(t, filepath.Join("testdata", "corpus")),
-		"builds": builds(t, filepath.Join(root, "test", "e2e")),
+		"builds": builds(t, filepath.Join(tests, "corpus", "testdata")),
+		"kinds":  kinds(t, filepath.Join(tests, "differential", "testdata", "random")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -69,13 +69,9 @@ func (r repo) Fetch(_ context.Context, _ *meta.Artifact, dir string) error {
 
 // builds is the corpus on which builds are compared with Flux's own, with a manifest for each of its specs. What cannot be
 // built without Flux, its keys or its version, is left out.
-func builds(t *testing.T, tests string) repo {
+func builds(t *testing.T, corpus string) repo {
 	t.Helper()
-	corpus := filepath.Join(tests, "corpus", "testdata")
 	out := load(t, filepath.Join(corpus, "repo"))
-	for file, content := range load(t, filepath.Join(tests, "differential", "testdata", "random")) {
-		out["every-kind/"+file] = strings.ReplaceAll(content, "fuzz", "every-kind")
-	}
 	for file, spec := range load(t, filepath.Join(corpus, "specs")) {
 		name := strings.TrimSuffix(file, ".yaml")
 		if strings.Contains(out[name+"/kustomization.yaml"], "managedByLabel") || strings.Contains(spec, "decryption:") {
@@ -88,10 +84,25 @@ func builds(t *testing.T, tests string) repo {
 			spec += "path: ./" + name + "\n"
 		}
 		spec = regexp.MustCompile(`(?m)^sourceRef:.*\n`).ReplaceAllString(spec, "") + "sourceRef: {kind: GitRepository, name: flux-system}\n"
-		out["clusters/"+file] = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n  name: " + name +
-			"\nspec:\n" + regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(spec, "  $1")
+		out["clusters/"+file] = owner(name, spec)
 	}
 	return out
+}
+
+// kinds are the objects of almost all built-in kinds that random edits start from, and a Kustomization for them.
+func kinds(t *testing.T, dir string) repo {
+	t.Helper()
+	out := repo{"clusters/kinds.yaml": owner("kinds", "path: ./kinds\nsourceRef: {kind: GitRepository, name: flux-system}\n")}
+	for file, content := range load(t, dir) {
+		out["kinds/"+file] = content
+	}
+	return out
+}
+
+// owner is the manifest of a Kustomization with the lines of a spec.
+func owner(name, spec string) string {
+	return "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata:\n  name: " + name +
+		"\nspec:\n" + regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(spec, "  $1")
 }
 
 // owners are the Flux Kustomizations in the folder clusters.
