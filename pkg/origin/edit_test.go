@@ -3,9 +3,7 @@ package origin_test
 import (
 	"cmp"
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -144,11 +142,12 @@ type visitor struct {
 	out   []value
 }
 
+// stream visits documents up to the first that is none.
 func (v *visitor) stream(content string, at place) {
 	decoder := yaml.NewDecoder(strings.NewReader(content))
 	for {
 		var doc yaml.Node
-		if err := decoder.Decode(&doc); errors.Is(err, io.EOF) || err != nil {
+		if err := decoder.Decode(&doc); err != nil {
 			return
 		}
 		v.visit(doc.Content[0], nil, at)
