@@ -167,19 +167,21 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if err != nil {
 		return err
 	}
-	if err := b.restamp(ctx, ks, resources); err != nil {
+	if state.learned, err = b.restamp(ctx, ks, resources); err != nil {
 		return err
 	}
 	if err := b.substitute(ctx, ks, spec, resources); err != nil {
 		return err
 	}
-	manifests, err := resources.AsYaml()
+	built, err := resources.AsYaml()
 	if err != nil {
 		return err
 	}
-	if manifests, err = rename(ks, resources, manifests); err != nil {
+	manifests, err := rename(ks, resources, built)
+	if err != nil {
 		return err
 	}
+	state.learned = state.learned || !bytes.Equal(manifests, built)
 	state.Digest = digest.FromBytes(manifests).String()
 	// From here on nothing refers to kustomize's resources, which take more memory than all that follows.
 	files := byKey(origins)

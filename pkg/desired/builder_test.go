@@ -76,7 +76,7 @@ func newClient(t *testing.T, objects ...client.Object) client.Client {
 	} {
 		mapper.Add(gvk, apimeta.RESTScopeRoot)
 	}
-	return fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithObjects(objects...).Build()
+	return fake.NewClientBuilder().WithReturnManagedFields().WithScheme(scheme).WithRESTMapper(mapper).WithObjects(objects...).Build()
 }
 
 func source(artifact string) *sourcev1.GitRepository {

@@ -24,7 +24,8 @@ import (
 )
 
 // Cache keeps built states in a folder, so that the same artifact, spec and variables need not be fetched and built
-// again. States that hold values of Secrets are not kept, nor is anything that they are built from. What cannot be read
+// again. States that hold values of Secrets are not kept, nor is anything that they are built from; nor are those for which more
+// had to be read from the cluster than variables. What cannot be read
 // or written is built as without a cache. Any number of processes may share a folder.
 type Cache struct {
 	// Dir is made where it is missing, for its owner alone.
@@ -124,9 +125,9 @@ func (c *Cache) load(key string, ks *kustomizev1.Kustomization, artifact *meta.A
 	return state
 }
 
-// save keeps a state that holds no values of Secrets.
+// save keeps a state that holds no values of Secrets, and nothing but what was built.
 func (c *Cache) save(key string, state *State) error {
-	if !state.Hidden.Empty() || holdsSecrets(state) {
+	if state.learned || !state.Hidden.Empty() || holdsSecrets(state) {
 		return nil
 	}
 	out := cached{Digest: state.Digest}

@@ -143,6 +143,32 @@ func TestValuesOfSecretsAreNotKept(t *testing.T) {
 	})
 }
 
+// TestWhatIsLearntFromTheClusterIsNotKept has a label whose value is the version of the Flux that runs there.
+func TestWhatIsLearntFromTheClusterIsNotKept(t *testing.T) {
+	ownTemp(t)
+	dir := t.TempDir()
+	ks := kustomization("app", func(ks *kustomizev1.Kustomization) {
+		ks.Spec.BuildMetadata = []kustomizev1.BuildMetadataOption{"managedByLabel"}
+		ks.Status.Inventory = &kustomizev1.ResourceInventory{Entries: []kustomizev1.ResourceRef{{ID: "shop_app__ConfigMap", Version: "v1"}}}
+	})
+	for _, version := range []string{"kustomize-v1", "kustomize-v2"} {
+		applied := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: "app", Labels: map[string]string{"app.kubernetes.io/managed-by": version},
+			ManagedFields: []metav1.ManagedFieldsEntry{{
+				Manager: "kustomize-controller", Operation: metav1.ManagedFieldsOperationApply, APIVersion: "v1", FieldsType: "FieldsV1",
+				FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:app.kubernetes.io/managed-by":{}}}}`),
+			}},
+		}}
+		state, err := NewBuilder(newClient(t, source(revision), applied), plain(t)).WithCache(&Cache{Dir: dir, Program: "1"}).Build(t.Context(), ks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := state.Objects[0].GetLabels()["app.kubernetes.io/managed-by"]; got != version {
+			t.Errorf("the label is %q where Flux wrote %q", got, version)
+		}
+	}
+}
+
 func TestAReferenceToASecretKeepsNothingFromTheCache(t *testing.T) {
 	ownTemp(t)
 	files := map[string]string{"app/release.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: app, namespace: shop}\ndata: {ref: x}\n" +

@@ -23,8 +23,9 @@ import (
 // the program that runs kustomize: Flux's, not ours.
 const stampPrefix = "kustomize-"
 
-// restamp gives the resources the managedByLabel that Flux's own build gives them, as far as they have ours.
-func (b *Builder) restamp(ctx context.Context, ks *kustomizev1.Kustomization, resources resmap.ResMap) error {
+// restamp gives the resources the managedByLabel that Flux's own build gives them, as far as they have ours. It reports
+// whether any had.
+func (b *Builder) restamp(ctx context.Context, ks *kustomizev1.Kustomization, resources resmap.ResMap) (learned bool, err error) {
 	ours := stampPrefix + provenance.GetProvenance().Semver()
 	theirs := ""
 	for _, r := range resources.Resources() {
@@ -33,17 +34,16 @@ func (b *Builder) restamp(ctx context.Context, ks *kustomizev1.Kustomization, re
 			continue
 		}
 		if theirs == "" {
-			var err error
 			if theirs, err = b.stamp(ctx, ks); err != nil {
-				return err
+				return false, err
 			}
 		}
 		labels[konfig.ManagedbyLabelKey] = theirs
 		if err := r.SetLabels(labels); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return theirs != "", nil
 }
 
 // stamp learns the label's value from an object that Flux has applied.

@@ -50,6 +50,8 @@ type State struct {
 	Hidden *redact.Values
 	// Sources is the text that it was built from; nil knows nothing.
 	Sources *origin.Sources
+	// learned says that some of the objects is not built, but was read from what Flux has applied.
+	learned bool
 	// ByHand says what somebody else than Flux did to a HelmRelease's release since Flux made it, as with Helm; empty if
 	// nothing. Flux upgrades such a release at its next reconciliation.
 	ByHand string
