@@ -2,7 +2,9 @@ package drift
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -45,7 +47,7 @@ type prediction struct {
 // server note again who owns what. Flux applies only where its dry-run differs from the live object or where it takes
 // something over (fluxcd/pkg/ssa, ResourceManager.ApplyAll).
 func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstructured, managers []ownership.Manager) (prediction, error) {
-	applied, after, err := p.apply(ctx, desired)
+	applied, after, err := p.apply(ctx, desired, live)
 	if err != nil {
 		return prediction{}, err
 	}
@@ -73,8 +75,9 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 	return prediction{next: next, managers: managers, applied: after}, err
 }
 
-// apply makes Flux's server-side apply by dry-run and returns its outcome and the managers afterwards.
-func (p predictor) apply(ctx context.Context, desired *unstructured.Unstructured) (*unstructured.Unstructured, []ownership.Manager, error) {
+// apply makes Flux's server-side apply by dry-run and returns its outcome and the managers afterwards. Where the object is
+// not the live one any more, the error is a conflict: what others changed meanwhile is nothing that Flux would do.
+func (p predictor) apply(ctx context.Context, desired, live *unstructured.Unstructured) (*unstructured.Unstructured, []ownership.Manager, error) {
 	body, err := desired.MarshalJSON()
 	if err != nil {
 		return nil, nil, err
@@ -84,6 +87,11 @@ func (p predictor) apply(ctx context.Context, desired *unstructured.Unstructured
 		client.DryRunAll, client.ForceOwnership, client.FieldOwner(p.kind.Manager()))
 	if err != nil {
 		return nil, nil, err
+	}
+	// A dry-run leaves the version as it is.
+	if applied.GetResourceVersion() != live.GetResourceVersion() {
+		resource := schema.GroupResource{Group: live.GroupVersionKind().Group, Resource: strings.ToLower(live.GetKind())}
+		return nil, nil, apierrors.NewConflict(resource, live.GetName(), errors.New("it changed while it was compared; ask again"))
 	}
 	managers, err := ownership.Managers(applied)
 	return applied, managers, err

@@ -90,7 +90,7 @@ func (c *Checker) checkReleased(ctx context.Context, want desired.Object, live *
 	}
 	// Also where somebody else holds a field that has the value of the manifest: only Flux's entry after an apply tells
 	// which fields these are.
-	if outcome, err = p.released(ctx, want.Unstructured, managers); err != nil {
+	if outcome, err = p.released(ctx, want.Unstructured, live, managers); err != nil {
 		return nil, explain(want.GroupVersionKind().GroupKind(), err)
 	}
 	var found []Finding
@@ -166,8 +166,8 @@ func (p predictor) steady(m ownership.Manager) bool {
 }
 
 // released predicts an apply of the manifest.
-func (p predictor) released(ctx context.Context, want *unstructured.Unstructured, managers []ownership.Manager) (prediction, error) {
-	applied, after, err := p.apply(ctx, want)
+func (p predictor) released(ctx context.Context, want, live *unstructured.Unstructured, managers []ownership.Manager) (prediction, error) {
+	applied, after, err := p.apply(ctx, want, live)
 	if err != nil {
 		return prediction{}, err
 	}
