@@ -95,7 +95,7 @@ func TestAChangedFieldIsPutBackAndFluxFindsNothingToDo(t *testing.T) {
 		return len(logged.about("Restored the object", `"name"="api"`, `"namespace"="changed"`, "limits.memory", `"changedBy"=["kubectl-set"]`, a.key.Name)) == 1
 	})
 	after := counted(t)
-	for _, name := range []string{"gitops_drift_drift_seen_total", "gitops_drift_restored_total", "gitops_drift_restore_seconds"} {
+	for _, name := range []string{"gitops_drift_restore_drifts_total", "gitops_drift_restore_restored_total", "gitops_drift_restore_duration_seconds"} {
 		if after[name] != before[name]+1 {
 			t.Errorf("%s went from %v to %v, want one more", name, before[name], after[name])
 		}
@@ -212,6 +212,10 @@ func TestAFightIsFoughtEverMoreSlowly(t *testing.T) {
 	a.eventually("the log to say so of the third to the fifth", func() bool {
 		return len(logged.about("keeps being changed", `"namespace"="fight"`)) == 3
 	})
+	a.told("DriftFight", "ConfigMap fight/settings keeps being changed", "data.level", "kubectl-patch")
+	if n := fights(t, "kubectl-patch", "data.level"); n != 3 {
+		t.Errorf("the metric names the rival %v times, want 3", n)
+	}
 }
 
 func TestStandsDownAndComesBack(t *testing.T) {
