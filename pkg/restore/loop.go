@@ -26,8 +26,9 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// workers is how many objects are restored at a time.
-const workers = 4
+// workers is how many objects are restored at a time. They wait for the API server most of the time: a restore is half a
+// dozen requests, one after the other.
+const workers = 16
 
 // The order of work: what an event showed to differ, then what a new state asks to be looked at. What others need to
 // exist goes before both.
