@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -29,6 +30,9 @@ import (
 // workers is how many objects are restored at a time. They wait for the API server most of the time: a restore is half a
 // dozen requests, one after the other.
 const workers = 16
+
+// wakePause is how long changes of inventories are gathered.
+const wakePause = 2 * time.Second
 
 // The order of work: what an event showed to differ, then what a new state asks to be looked at. What others need to
 // exist goes before both.
@@ -87,6 +91,7 @@ type Loop struct {
 	policy    chan struct{}
 	// owners wakes the loop when the inventory of an owner without a state may have changed.
 	owners chan struct{}
+	waking atomic.Bool
 	// known are the states that have been taken notice of.
 	known map[ownership.Owner]desired.Kept
 }
@@ -215,16 +220,27 @@ func (l *Loop) ownerChanged(obj any) {
 	state := assumed(ks)
 	if kept, ok := l.options.Desired.State(owner); ok {
 		state = kept.State
-	} else {
-		select {
-		case l.owners <- struct{}{}:
-		default:
-		}
+	} else if ks.Spec.KubeConfig == nil && ks.Status.Inventory != nil {
+		l.inventoryChanged()
 	}
 	if ownerStop(ks, state) != "" {
 		return
 	}
 	l.release(func(held ownership.Owner, reason Reason) bool { return held == owner && reason != ByPolicy })
+}
+
+// inventoryChanged has the inventories of owners without a state read anew, soon: Flux writes their statuses often.
+func (l *Loop) inventoryChanged() {
+	if l.waking.Swap(true) {
+		return
+	}
+	time.AfterFunc(wakePause, func() {
+		l.waking.Store(false)
+		select {
+		case l.owners <- struct{}{}:
+		default:
+		}
+	})
 }
 
 // follow takes notice of the states that came, changed and went since it was called last. Kinds of which policy wants

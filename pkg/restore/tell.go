@@ -134,8 +134,12 @@ func (l *Loop) tell(ctx context.Context, o *outcome) {
 	if delay > 0 {
 		l.metrics.fought(o.key, undone.rival)
 		log.Info("The object keeps being changed, so its next restore is delayed", "delay", delay.String())
+		what := "changed: " + undone.String()
+		if o.live == nil {
+			what = "deleted"
+		}
 		l.announcer.on(o, corev1.EventTypeWarning, eventFight, "Delay", fmt.Sprintf(
-			"%s keeps being changed: %s. It is put back ever more slowly, every %s at last, until that ends.", named(o.key), undone, fightLongest))
+			"%s keeps being %s. It is put back ever more slowly, every %s at last, until that ends.", named(o.key), what, fightLongest))
 	}
 }
 
