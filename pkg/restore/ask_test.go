@@ -22,11 +22,11 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// wrote adds an entry of managedFields.
-func wrote(u *unstructured.Unstructured, manager string, operation metav1.ManagedFieldsOperationType, subresource, fields string) *unstructured.Unstructured {
+// wrote adds an entry of managedFields, as an update makes it.
+func wrote(u *unstructured.Unstructured, manager, subresource, fields string) *unstructured.Unstructured {
 	at := metav1.NewTime(start)
 	u.SetManagedFields(append(u.GetManagedFields(), metav1.ManagedFieldsEntry{
-		Manager: manager, Operation: operation, Subresource: subresource, APIVersion: "v1", FieldsType: "FieldsV1", Time: &at,
+		Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, Subresource: subresource, APIVersion: "v1", FieldsType: "FieldsV1", Time: &at,
 		FieldsV1: metav1.NewFieldsV1(fields),
 	}))
 	return u
@@ -34,7 +34,6 @@ func wrote(u *unstructured.Unstructured, manager string, operation metav1.Manage
 
 func TestTraces(t *testing.T) {
 	const key, more = `{"f:data":{"f:key":{}}}`, `{"f:data":{"f:more":{}}}`
-	update := metav1.ManagedFieldsOperationUpdate
 	want := configMap("app", "ENC[AES256_GCM]")
 	fresh := func() *unstructured.Unstructured { return managed(configMap("app", "1")) }
 	merging := fresh()
@@ -49,15 +48,15 @@ func TestTraces(t *testing.T) {
 	}{
 		{"as Flux applied it", true, fresh(), ""},
 		{"nothing is left of Flux's entry", false, configMap("app", "1"), "undeclared"},
-		{"kubectl wrote", false, wrote(fresh(), "kubectl-edit", update, "", more), "kubectl-edit"},
-		{"kubectl wrote where Flux merges", false, wrote(merging, "kubectl-edit", update, "", more), ""},
-		{"kubectl wrote where Flux is held off", false, wrote(held, "kubectl-edit", update, "", more), ""},
-		{"kubectl scaled", false, wrote(fresh(), "kubectl", update, "scale", `{"f:spec":{"f:replicas":{}}}`), ""},
-		{"kubectl restarted", false, wrote(fresh(), "kubectl-rollout", update, "",
+		{"kubectl wrote", false, wrote(fresh(), "kubectl-edit", "", more), "kubectl-edit"},
+		{"kubectl wrote where Flux merges", false, wrote(merging, "kubectl-edit", "", more), ""},
+		{"kubectl wrote where Flux is held off", false, wrote(held, "kubectl-edit", "", more), ""},
+		{"kubectl scaled", false, wrote(fresh(), "kubectl", "scale", `{"f:spec":{"f:replicas":{}}}`), ""},
+		{"kubectl restarted", false, wrote(fresh(), "kubectl-rollout", "",
 			`{"f:spec":{"f:template":{"f:metadata":{"f:annotations":{".":{},"f:kubectl.kubernetes.io/restartedAt":{}}}}}}`), ""},
-		{"a controller wrote a field that git may declare", false, wrote(fresh(), "operator", update, "", key), ""},
-		{"a controller wrote a field that git declares", true, wrote(fresh(), "operator", update, "", key), "operator"},
-		{"a controller wrote another field", true, wrote(fresh(), "operator", update, "", more), ""},
+		{"a controller wrote a field that git may declare", false, wrote(fresh(), "operator", "", key), ""},
+		{"a controller wrote a field that git declares", true, wrote(fresh(), "operator", "", key), "operator"},
+		{"a controller wrote another field", true, wrote(fresh(), "operator", "", more), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			managers, err := ownership.Managers(test.live)

@@ -436,6 +436,35 @@ func TestAKindThatWasInstalledAfterTheStartIsRestoredWithItsCRD(t *testing.T) {
 	a.restored("the CRD and the custom resource are back", func() bool { return size() == "large" })
 }
 
+func TestAKindThatGitDropsAndTakesBackIsRestoredAgain(t *testing.T) {
+	rename := strings.NewReplacer("gadget", "device", "Gadget", "Device")
+	a := deploy(t, "devices", files(rename.Replace(crd), rename.Replace(gadget), configMap))
+	live := func() *unstructured.Unstructured { return a.get("contoso.example/v1", "Device", "big") }
+	for _, path := range []string{"0.yaml", "1.yaml"} {
+		if err := a.repo.RemoveFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.change("2.yaml", strings.Replace(configMap, "info", "warn", 1))
+	a.reconcile()
+	a.eventually("the kind to be gone", func() bool {
+		result, err := cluster.Kubectl(a.ctx, harness.OnCall, "", "get", "crd", "devices.contoso.example", "--ignore-not-found", "-o", "name")
+		return err == nil && result.Code == 0 && result.Stdout == ""
+	})
+	if err := a.repo.WriteFile("0.yaml", rename.Replace(crd)); err != nil {
+		t.Fatal(err)
+	}
+	a.change("1.yaml", rename.Replace(gadget))
+	a.reconcile()
+	a.kubectl("-n", a.name, "patch", "device", "big", "--type=merge", "-p", `{"spec":{"size":"small"}}`)
+	a.restored("the custom resource is put back", func() bool {
+		s, _, _ := unstructured.NestedString(live().Object, "spec", "size")
+		return s == "large"
+	})
+	a.kubectl("-n", a.name, "delete", "device", "big")
+	a.restored("it comes back", func() bool { return live() != nil })
+}
+
 func TestPrunedObjectsStayAway(t *testing.T) {
 	a := deploy(t, "pruned", files(configMap, deployment))
 	if err := a.repo.RemoveFile("1.yaml"); err != nil {
