@@ -164,6 +164,7 @@ func addLoop(ctx context.Context, mgr manager.Manager, o *options, store *desire
 			return ok && effective.Spec.Restore
 		},
 		Metrics:               metrics.Registry,
+		Recorder:              mgr.GetEventRecorder("gitops-drift"),
 		Log:                   mgr.GetLogger().WithName("restore"),
 		OverrideManagers:      o.overrideManagers,
 		DefaultServiceAccount: o.defaultServiceAccount,

@@ -88,6 +88,7 @@ func startLoop(ctx context.Context) (<-chan error, error) {
 			return !no
 		},
 		Metrics: measured, Log: funcr.New(logged.write, funcr.Options{}),
+		Recorder: manager.GetEventRecorder("gitops-drift"),
 	})
 	if err != nil {
 		return nil, err
@@ -127,6 +128,10 @@ func build(ctx context.Context, c client.Client, builder *desired.Builder, key c
 	}
 	if old, ok := store.State(owner); ok && old.Revision == ks.Status.LastAppliedRevision && old.Generation == ks.Generation &&
 		old.Digest == latest.Digest {
+		return nil
+	}
+	if _, no := unbuildable.Load(key.Name); no {
+		store.Delete(owner)
 		return nil
 	}
 	state, err := builder.Build(ctx, ks)

@@ -19,12 +19,15 @@ import (
 type events struct {
 	kind     schema.GroupVersionKind
 	desired  *desired.Store
+	unbuilt  *unbuilt
 	takeover []ssa.FieldManager
 	// differs is called for an object that may differ, settled for one that does not; both at once and often.
 	differs, settled func(desired.Key)
 	// equal reports whether this object was proven equal although it is written differently.
 	equal func(desired.Object, *desired.State, *unstructured.Unstructured) bool
-	log   logr.Logger
+	// panicked is told of a mistake in the program.
+	panicked func(desired.Key, any)
+	log      logr.Logger
 	// synced is set once the kind was listed; from then on, all that is missing has been noticed.
 	synced atomic.Bool
 }
@@ -42,7 +45,8 @@ func (e *events) Delete(obj any) error {
 		return err
 	}
 	key := desired.KeyOf(live)
-	if _, _, ok := e.find(key); ok {
+	_, _, built := e.find(key)
+	if _, listed := e.unbuilt.find(key); built || listed {
 		e.differs(key)
 	}
 	return nil
@@ -70,6 +74,11 @@ func (e *events) Replace(list []any, _ string) error {
 			}
 		}
 	}
+	for _, key := range e.unbuilt.of(e.kind) {
+		if !has(there, key) {
+			e.differs(key)
+		}
+	}
 	return nil
 }
 
@@ -83,12 +92,27 @@ func (e *events) compare(obj any) error {
 	}
 	key := desired.KeyOf(live)
 	want, state, ok := e.find(key)
-	if !ok {
+	if _, listed := e.unbuilt.find(key); !ok && !listed {
 		return nil
 	}
+	// A panic here would end the program, on every leader anew. The worker that looks at the object survives it.
+	defer func() {
+		if failure := recover(); failure != nil {
+			e.panicked(key, failure)
+			e.differs(key)
+		}
+	}()
 	managers, err := ownership.Managers(live)
 	if err != nil {
 		e.log.Error(err, "An object cannot be compared", "kind", key.Kind, "namespace", key.Namespace, "name", key.Name)
+		return nil
+	}
+	if !ok {
+		if trace(nil, live, managers, e.takeover) != "" {
+			e.differs(key)
+		} else {
+			e.settled(key)
+		}
 		return nil
 	}
 	if drift.Settled(want.Unstructured, live, managers, e.takeover) {

@@ -47,7 +47,7 @@ func recorder(t *testing.T, objects ...*unstructured.Unstructured) (*events, *[]
 	}
 	said := &[]string{}
 	return &events{
-		kind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, desired: store, takeover: ownership.Takeover(nil), log: logr.Discard(),
+		kind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, desired: store, unbuilt: &unbuilt{}, takeover: ownership.Takeover(nil), log: logr.Discard(),
 		differs: func(key desired.Key) { *said = append(*said, key.Name+" differs") },
 		settled: func(key desired.Key) { *said = append(*said, key.Name+" settled") },
 		equal:   func(desired.Object, *desired.State, *unstructured.Unstructured) bool { return false },

@@ -24,8 +24,10 @@ type Reason string
 const (
 	// ByPolicy: no policy wants this object restored.
 	ByPolicy Reason = "policy"
-	// Encrypted: its values are encrypted with SOPS, so what Flux applies is not known here.
+	// Encrypted: its values are encrypted with SOPS, so what Flux applies is not known here. Flux is asked.
 	Encrypted Reason = "encrypted"
+	// Unbuilt: what Flux applied for its owner could not be built. Flux is asked.
+	Unbuilt Reason = "not-built"
 	// OptedOut: an annotation or label in git or on the object holds Flux off.
 	OptedOut Reason = "opted-out"
 	// Terminating: it is being deleted, and comes back when it is gone.
@@ -63,13 +65,13 @@ const (
 
 // objectStop returns why an object is left alone, "" if nothing about it says so. live is nil if there is none.
 func objectStop(want desired.Object, live *unstructured.Unstructured) Reason {
-	if want.Encrypted {
-		return Encrypted
-	}
 	if _, out := ownership.OptOut(want); out {
 		return OptedOut
 	}
 	if live == nil {
+		if want.Encrypted {
+			return Encrypted
+		}
 		if _, ttl, _ := unstructured.NestedFieldNoCopy(want.Object, "spec", "ttlSecondsAfterFinished"); ttl &&
 			want.GetKind() == "Job" && want.GroupVersionKind().Group == "batch" {
 			return Finished
@@ -81,6 +83,9 @@ func objectStop(want desired.Object, live *unstructured.Unstructured) Reason {
 	}
 	if _, out := ownership.OptOut(live); out {
 		return OptedOut
+	}
+	if want.Encrypted {
+		return Encrypted
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+	clientevents "k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -25,16 +27,32 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// workers is how many objects are restored at a time.
-const workers = 4
+// workers is how many objects are restored at a time. They wait for the API server most of the time: a restore is half a
+// dozen requests, one after the other.
+const workers = 16
 
-// The order of work: what an event showed to differ, then what a new state asks to be looked at.
+// wakePause is how long changes of inventories are gathered.
+const wakePause = 2 * time.Second
+
+// The order of work: what an event showed to differ, then what a new state asks to be looked at. What others need to
+// exist goes before both.
 const (
 	suspected = 1
 	unchecked = 0
+	needed    = 2
 )
 
-// Options are what a Loop works with. All fields but the last three are required.
+// urgency is the priority of an object among those of priority at least. When several vanish together, namespaces and
+// the definitions of kinds come back first.
+func urgency(key desired.Key, least int) int {
+	switch key.GroupKind() {
+	case schema.GroupKind{Kind: "Namespace"}, schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
+		return least + needed
+	}
+	return least
+}
+
+// Options are what a Loop works with. All fields but Log and those after it are required.
 type Options struct {
 	// Config reaches the API server with this controller's rights; it must be allowed to impersonate the service
 	// accounts that owners name. Client-side rate limits are taken off: the API server has its own.
@@ -50,6 +68,8 @@ type Options struct {
 	Allowed func(owner ownership.Owner, object desired.Key) bool
 	Metrics prometheus.Registerer
 	Log     logr.Logger
+	// Recorder writes events on owners; nil writes none.
+	Recorder clientevents.EventRecorder
 	// OverrideManagers and DefaultServiceAccount are kustomize-controller's --override-manager values and
 	// --default-service-account.
 	OverrideManagers      []string
@@ -58,14 +78,20 @@ type Options struct {
 
 // Loop is the restore loop. It implements manager.Runnable and manager.LeaderElectionRunnable; Start may be called once.
 type Loop struct {
-	options  Options
-	takeover []ssa.FieldManager
-	clients  *clients
-	watches  *watches
-	metrics  *metrics
-	tracks   *tracks
-	queue    priorityqueue.PriorityQueue[desired.Key]
-	policy   chan struct{}
+	options   Options
+	takeover  []ssa.FieldManager
+	clients   *clients
+	watches   *watches
+	metrics   *metrics
+	tracks    *tracks
+	announcer *announcer
+	queue     priorityqueue.PriorityQueue[desired.Key]
+	turns     turns
+	unbuilt   unbuilt
+	policy    chan struct{}
+	// owners wakes the loop when the inventory of an owner without a state may have changed.
+	owners chan struct{}
+	waking atomic.Bool
 	// known are the states that have been taken notice of.
 	known map[ownership.Owner]desired.Kept
 }
@@ -91,13 +117,15 @@ func New(options Options) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{
-		options:  options,
-		takeover: ownership.Takeover(options.OverrideManagers),
-		clients:  clients,
-		metrics:  metrics,
-		tracks:   newTracks(),
-		policy:   make(chan struct{}, 1),
-		known:    map[ownership.Owner]desired.Kept{},
+		options:   options,
+		takeover:  ownership.Takeover(options.OverrideManagers),
+		clients:   clients,
+		metrics:   metrics,
+		announcer: newAnnouncer(options.Recorder),
+		tracks:    newTracks(),
+		policy:    make(chan struct{}, 1),
+		owners:    make(chan struct{}, 1),
+		known:     map[ownership.Owner]desired.Kept{},
 	}
 	l.watches = &watches{
 		dynamic: kinds, mapper: options.Mapper, open: l.open, running: map[schema.GroupVersionKind]running{},
@@ -144,6 +172,7 @@ func (l *Loop) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-changed:
+		case <-l.owners:
 		case <-l.policy:
 			l.release(func(_ ownership.Owner, reason Reason) bool { return reason == ByPolicy })
 		}
@@ -159,9 +188,10 @@ func (l *Loop) Start(ctx context.Context) error {
 func (l *Loop) open(kind schema.GroupVersionKind) *events {
 	return &events{
 		kind: kind, desired: l.options.Desired, takeover: l.takeover, log: l.options.Log,
-		differs: func(key desired.Key) { l.suspect(suspected, key) },
-		settled: func(key desired.Key) { l.tracks.settled(key, time.Now()) },
-		equal:   l.equal,
+		differs:  func(key desired.Key) { l.suspect(suspected, key) },
+		settled:  func(key desired.Key) { l.tracks.settled(key, time.Now()) },
+		equal:    l.equal,
+		panicked: l.panicked, unbuilt: &l.unbuilt,
 	}
 }
 
@@ -170,8 +200,9 @@ func (l *Loop) suspect(priority int, keys ...desired.Key) {
 	now := time.Now()
 	for _, key := range keys {
 		l.tracks.suspect(key, now)
+		urgent := urgency(key, priority)
+		l.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &urgent}, key)
 	}
-	l.queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, keys...)
 }
 
 // release has the objects looked at that were left alone for a reason that may be gone.
@@ -185,12 +216,31 @@ func (l *Loop) ownerChanged(obj any) {
 	if !ok {
 		return
 	}
-	owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
-	state, ok := l.options.Desired.State(owner)
-	if !ok || ownerStop(ks, state.State) != "" {
+	owner := ownerOf(ks)
+	state := assumed(ks)
+	if kept, ok := l.options.Desired.State(owner); ok {
+		state = kept.State
+	} else if ks.Spec.KubeConfig == nil && ks.Status.Inventory != nil {
+		l.inventoryChanged()
+	}
+	if ownerStop(ks, state) != "" {
 		return
 	}
 	l.release(func(held ownership.Owner, reason Reason) bool { return held == owner && reason != ByPolicy })
+}
+
+// inventoryChanged has the inventories of owners without a state read anew, soon: Flux writes their statuses often.
+func (l *Loop) inventoryChanged() {
+	if l.waking.Swap(true) {
+		return
+	}
+	time.AfterFunc(wakePause, func() {
+		l.waking.Store(false)
+		select {
+		case l.owners <- struct{}{}:
+		default:
+		}
+	})
 }
 
 // follow takes notice of the states that came, changed and went since it was called last. Kinds of which policy wants
@@ -211,6 +261,14 @@ func (l *Loop) follow(ctx context.Context) {
 			}
 		}
 	}
+	listed, err := l.unknown(ctx, present)
+	if err != nil {
+		l.options.Log.Error(err, "Kustomizations cannot be listed, so drift of what cannot be built goes unnoticed")
+	}
+	l.unbuilt.set(listed)
+	for key, o := range listed {
+		kinds[key.GroupKind().WithVersion(o.version)] = struct{}{}
+	}
 	l.watches.follow(ctx, kinds)
 	lost := false
 	for owner, old := range l.known {
@@ -224,7 +282,8 @@ func (l *Loop) follow(ctx context.Context) {
 	l.known = present
 	if lost {
 		l.tracks.retain(func(key desired.Key) bool {
-			return l.options.Desired.Has(key)
+			_, listed := l.unbuilt.find(key)
+			return listed || l.options.Desired.Has(key)
 		})
 	}
 }

@@ -3,31 +3,27 @@ package restore
 import (
 	"context"
 	"fmt"
-	"slices"
+	"runtime/debug"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	ssaerrors "github.com/fluxcd/pkg/ssa/errors"
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
-	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/redact"
 )
 
 // attemptTimeout bounds one attempt at one object.
 const attemptTimeout = 30 * time.Second
-
-// maxNamed is how many fields one log line names.
-const maxNamed = 20
 
 // work restores objects from the queue until it is shut down.
 func (l *Loop) work(ctx context.Context) {
@@ -37,81 +33,139 @@ func (l *Loop) work(ctx context.Context) {
 			return
 		}
 		if ctx.Err() == nil {
-			l.attempt(ctx, key)
+			l.guarded(ctx, key)
 		}
 		l.queue.Done(key)
 	}
+}
+
+// guarded is attempt, and survives a mistake in the program: one object must not keep all others from being restored.
+func (l *Loop) guarded(ctx context.Context, key desired.Key) {
+	defer func() {
+		if failure := recover(); failure != nil {
+			l.panicked(key, failure)
+			l.again(key, l.tracks.failed(key, time.Now()))
+		}
+	}()
+	l.attempt(ctx, key)
+}
+
+// panicked counts and logs a panic, without what it says: that may hold a value of a Secret.
+func (l *Loop) panicked(key desired.Key, failure any) {
+	l.metrics.panics.Inc()
+	l.options.Log.Error(fmt.Errorf("a %T", failure), "A mistake in the program; the object is tried again later",
+		"group", key.Group, "kind", key.Kind, "namespace", key.Namespace, "name", key.Name, "stack", string(debug.Stack()))
 }
 
 // attempt looks at one object, puts it back if need be, and sees to it that it is looked at again if that failed.
 func (l *Loop) attempt(ctx context.Context, key desired.Key) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	want, state, ok := l.options.Desired.Find(key)
-	if !ok || state.Owner.Kind != ownership.Kustomization {
+	o := &outcome{key: key}
+	want, state, built := l.options.Desired.Find(key)
+	listed, known := l.unbuilt.find(key)
+	switch {
+	case built && state.Owner.Kind == ownership.Kustomization:
+		o.state, o.want, o.kind = state, &want, want.GroupVersionKind()
+	case known && !built:
+		o.state, o.kind = &desired.State{Owner: listed.owner}, key.GroupKind().WithVersion(listed.version)
+	default:
 		return
 	}
 	if wait := l.tracks.wait(key, time.Now()); wait > 0 {
 		l.again(key, wait)
 		return
 	}
-	o := &outcome{key: key, state: state, drift: l.tracks.present(key, time.Now())}
-	reason, err := l.restore(ctx, want, o)
+	o.drift = l.tracks.present(key, time.Now())
+	restore := l.restore
+	if o.want == nil {
+		restore = l.attemptUnbuilt
+	}
+	reason, err := restore(ctx, o)
+	_, asks := patience[reason]
 	switch {
 	case err != nil && dependency(err):
 		l.postpone(o, Dependency)
 	case err != nil:
-		delay := l.tracks.failed(key, time.Now())
-		count(l.metrics.errors, key)
-		l.log(o).Error(redact.Error(key.GroupKind(), err), "The object could not be restored", "retry", delay.String())
-		l.again(key, delay)
+		l.failed(o, err)
 	case reason == Terminating, reason == Immutable:
 		l.postpone(o, reason)
 	case reason != "":
-		l.report(o, reason, l.tracks.hold(key, state.Owner, reason))
+		s := l.tracks.hold(key, o.state.Owner, reason, time.Now())
+		l.report(o, reason, s)
+		if asks {
+			l.request(ctx, o, reason, s)
+		}
 	case o.changed:
 		l.tell(ctx, o)
+	case o.want == nil:
+		l.tracks.settled(key, time.Now())
 	}
 }
 
-// outcome is what an attempt did to an object.
+// failed has an object tried again later.
+func (l *Loop) failed(o *outcome, err error) {
+	delay := l.tracks.failed(o.key, time.Now())
+	count(l.metrics.errors, o.key)
+	l.log(o).Error(redact.Error(o.key.GroupKind(), err), "The object could not be restored", "retry", delay.String())
+	l.again(o.key, delay)
+}
+
+// outcome is what an attempt learned of an object, and did to it.
 type outcome struct {
 	key   desired.Key
+	kind  schema.GroupVersionKind
 	state *desired.State
+	// want is nil where nothing was built.
+	want  *desired.Object
 	drift drifted
-	// changed says that the object was put back; live is what it was before, nil if it was gone.
+	// owner is the owner as the cache has it, nil until it was looked up.
+	owner *kustomizev1.Kustomization
+	// read says that the object was looked up; live is what it was then, nil if it was gone.
+	read bool
+	live *unstructured.Unstructured
+	// changed says that the object was put back.
 	changed bool
-	live    *unstructured.Unstructured
+}
+
+// look reads the object.
+func (l *Loop) look(ctx context.Context, o *outcome) error {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(o.kind)
+	err := l.clients.own.Get(ctx, client.ObjectKey{Namespace: o.key.Namespace, Name: o.key.Name}, live)
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	o.read = true
+	if err == nil {
+		o.live = live
+	}
+	return nil
 }
 
 // restore puts one object back if it differs. A reason says why it was left alone.
-func (l *Loop) restore(ctx context.Context, want desired.Object, o *outcome) (Reason, error) {
-	key, state := o.key, o.state
+func (l *Loop) restore(ctx context.Context, o *outcome) (Reason, error) {
+	key, state, want := o.key, o.state, *o.want
 	if !l.options.Allowed(state.Owner, key) {
 		return ByPolicy, nil
 	}
 	// What needs no request first, so that an object which is left alone for long costs nothing.
-	if want.Encrypted {
-		return Encrypted, nil
-	}
 	cached := &kustomizev1.Kustomization{}
 	if err := l.options.Owners.Get(ctx, ownerKey(state.Owner), cached); client.IgnoreNotFound(err) != nil {
 		return "", err
 	} else if err == nil {
+		o.owner = cached
 		if reason := ownerStop(cached, state); reason != "" {
 			return reason, nil
 		}
 	}
-	live := &unstructured.Unstructured{}
-	live.SetGroupVersionKind(want.GroupVersionKind())
-	err := l.clients.own.Get(ctx, client.ObjectKeyFromObject(want), live)
-	if apierrors.IsNotFound(err) {
-		live, err = nil, nil
-	}
-	if err != nil {
+	if err := l.look(ctx, o); err != nil {
 		return "", err
 	}
-	o.live = live
+	live := o.live
+	if want.Encrypted {
+		return l.encrypted(ctx, o)
+	}
 	var p proof
 	if live != nil {
 		managers, err := ownership.Managers(live)
@@ -165,6 +219,22 @@ func (l *Loop) restore(ctx context.Context, want desired.Object, o *outcome) (Re
 	return "", nil
 }
 
+// encrypted is restore for an object whose values git holds encrypted: only Flux can put it back.
+func (l *Loop) encrypted(ctx context.Context, o *outcome) (Reason, error) {
+	shown, err := l.trace(ctx, o)
+	if err != nil {
+		return "", err
+	}
+	if shown == "" {
+		l.tracks.settled(o.key, time.Now())
+		return "", nil
+	}
+	if moved, err := l.moved(ctx, o.live, o.state.Owner); moved || err != nil {
+		return Moved, err
+	}
+	return objectStop(*o.want, o.live), nil
+}
+
 // moved reports whether the object's labels name an owner other than this one that exists: in git it may have moved there.
 func (l *Loop) moved(ctx context.Context, live *unstructured.Unstructured, owner ownership.Owner) (bool, error) {
 	if live == nil {
@@ -204,7 +274,7 @@ func dependency(err error) bool {
 }
 
 func (l *Loop) again(key desired.Key, after time.Duration) {
-	priority := suspected
+	priority := urgency(key, suspected)
 	l.queue.AddWithOpts(priorityqueue.AddOpts{After: after, Priority: &priority}, key)
 }
 
@@ -212,71 +282,4 @@ func (l *Loop) postpone(o *outcome, reason Reason) {
 	s := l.tracks.postpone(o.key, o.state.Owner, reason, time.Now())
 	l.report(o, reason, s)
 	l.again(o.key, s.retry)
-}
-
-// report says once that and why an object is left alone.
-func (l *Loop) report(o *outcome, reason Reason, s standing) {
-	if s.uncounted {
-		count(l.metrics.seen, o.key)
-	}
-	if s.news {
-		l.metrics.skipped.WithLabelValues(string(reason)).Inc()
-		l.log(o).Info("The object differs from git and is left alone", "reason", reason)
-	}
-}
-
-// tell counts a restore and logs which fields were put back and who had changed them; no values.
-func (l *Loop) tell(ctx context.Context, o *outcome) {
-	now := time.Now()
-	delay := l.tracks.restored(o.key, o.drift, now)
-	took := now.Sub(o.drift.since)
-	if !o.drift.counted {
-		count(l.metrics.seen, o.key)
-	}
-	count(l.metrics.restored, o.key)
-	l.metrics.seconds.Observe(took.Seconds())
-	log := l.log(o).WithValues("milliseconds", took.Milliseconds())
-	if o.live == nil {
-		log.Info("Recreated the object")
-	} else {
-		names, managers := l.undone(ctx, o.live)
-		log = log.WithValues("fields", names, "changedBy", managers)
-		log.Info("Restored the object")
-	}
-	if delay > 0 {
-		count(l.metrics.fights, o.key)
-		log.Info("The object keeps being changed, so its next restore is delayed", "delay", delay.String())
-	}
-}
-
-// undone names the fields that a restore changed and the managers that had written them. It is for people: where the
-// object is gone or changed again meanwhile, the names are less exact.
-func (l *Loop) undone(ctx context.Context, before *unstructured.Unstructured) (names, managers []string) {
-	after := &unstructured.Unstructured{}
-	after.SetGroupVersionKind(before.GroupVersionKind())
-	if err := l.clients.own.Get(ctx, client.ObjectKeyFromObject(before), after); err != nil {
-		return nil, nil
-	}
-	found, err := drift.Undone(before, after)
-	if err != nil {
-		return nil, nil
-	}
-	for _, f := range found {
-		if len(names) < maxNamed {
-			names = append(names, fields.Name(f.Path))
-		}
-		if f.Manager != "" && !slices.Contains(managers, f.Manager) {
-			managers = append(managers, f.Manager)
-		}
-	}
-	if more := len(found) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
-	}
-	return names, managers
-}
-
-// log returns a logger that names the object, its owner and the revision.
-func (l *Loop) log(o *outcome) logr.Logger {
-	return l.options.Log.WithValues("group", o.key.Group, "kind", o.key.Kind, "namespace", o.key.Namespace, "name", o.key.Name,
-		"owner", o.state.Owner.String(), "revision", o.state.Revision)
 }

@@ -95,7 +95,7 @@ func TestAChangedFieldIsPutBackAndFluxFindsNothingToDo(t *testing.T) {
 		return len(logged.about("Restored the object", `"name"="api"`, `"namespace"="changed"`, "limits.memory", `"changedBy"=["kubectl-set"]`, a.key.Name)) == 1
 	})
 	after := counted(t)
-	for _, name := range []string{"gitops_drift_drift_seen_total", "gitops_drift_restored_total", "gitops_drift_restore_seconds"} {
+	for _, name := range []string{"gitops_drift_restore_drifts_total", "gitops_drift_restore_restored_total", "gitops_drift_restore_duration_seconds"} {
 		if after[name] != before[name]+1 {
 			t.Errorf("%s went from %v to %v, want one more", name, before[name], after[name])
 		}
@@ -212,6 +212,10 @@ func TestAFightIsFoughtEverMoreSlowly(t *testing.T) {
 	a.eventually("the log to say so of the third to the fifth", func() bool {
 		return len(logged.about("keeps being changed", `"namespace"="fight"`)) == 3
 	})
+	a.told("DriftFight", "ConfigMap fight/settings keeps being changed", "data.level", "kubectl-patch")
+	if n := fights(t, "kubectl-patch", "data.level"); n != 3 {
+		t.Errorf("the metric names the rival %v times, want 3", n)
+	}
 }
 
 func TestStandsDownAndComesBack(t *testing.T) {
@@ -430,6 +434,35 @@ func TestAKindThatWasInstalledAfterTheStartIsRestoredWithItsCRD(t *testing.T) {
 	a.kubectl("delete", "crd", "gadgets.contoso.example", "--wait=false")
 	a.eventually("the custom resource to be gone", func() bool { return len(logged.about("Recreated", "gadgets.contoso.example")) > 0 })
 	a.restored("the CRD and the custom resource are back", func() bool { return size() == "large" })
+}
+
+func TestAKindThatGitDropsAndTakesBackIsRestoredAgain(t *testing.T) {
+	rename := strings.NewReplacer("gadget", "device", "Gadget", "Device")
+	a := deploy(t, "devices", files(rename.Replace(crd), rename.Replace(gadget), configMap))
+	live := func() *unstructured.Unstructured { return a.get("contoso.example/v1", "Device", "big") }
+	for _, path := range []string{"0.yaml", "1.yaml"} {
+		if err := a.repo.RemoveFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.change("2.yaml", strings.Replace(configMap, "info", "warn", 1))
+	a.reconcile()
+	a.eventually("the kind to be gone", func() bool {
+		result, err := cluster.Kubectl(a.ctx, harness.OnCall, "", "get", "crd", "devices.contoso.example", "--ignore-not-found", "-o", "name")
+		return err == nil && result.Code == 0 && result.Stdout == ""
+	})
+	if err := a.repo.WriteFile("0.yaml", rename.Replace(crd)); err != nil {
+		t.Fatal(err)
+	}
+	a.change("1.yaml", rename.Replace(gadget))
+	a.reconcile()
+	a.kubectl("-n", a.name, "patch", "device", "big", "--type=merge", "-p", `{"spec":{"size":"small"}}`)
+	a.restored("the custom resource is put back", func() bool {
+		s, _, _ := unstructured.NestedString(live().Object, "spec", "size")
+		return s == "large"
+	})
+	a.kubectl("-n", a.name, "delete", "device", "big")
+	a.restored("it comes back", func() bool { return live() != nil })
 }
 
 func TestPrunedObjectsStayAway(t *testing.T) {

@@ -34,7 +34,13 @@ type track struct {
 	// retryAt is when a failed attempt may be repeated.
 	retryAt time.Time
 	held    Reason
-	owner   ownership.Owner
+	// heldSince is when it came to be held for this reason.
+	heldSince time.Time
+	// asked is the trace for which Flux was asked to reconcile.
+	asked string
+	owner ownership.Owner
+	// explained says that its owner was told of its autoscaler.
+	explained bool
 }
 
 // tracks holds the tracks of the objects that there is anything to remember of; they are objects of the desired state,
@@ -75,13 +81,13 @@ func (t *tracks) settle(key desired.Key, now time.Time) {
 		return
 	}
 	track.reset()
-	if track.proven == nil && track.fight.idle(now) {
+	if track.proven == nil && !track.explained && track.fight.idle(now) {
 		delete(t.byKey, key)
 	}
 }
 
 // reset leaves what outlasts a drift.
-func (tr *track) reset() { *tr = track{proven: tr.proven, fight: tr.fight} }
+func (tr *track) reset() { *tr = track{proven: tr.proven, fight: tr.fight, explained: tr.explained} }
 
 // prove notes that the object equals git although it is written differently.
 func (t *tracks) prove(key desired.Key, p proof, now time.Time) {
@@ -135,18 +141,20 @@ func (tr *track) failed(now time.Time, longest time.Duration) time.Duration {
 type standing struct {
 	// news says that it was not left alone for this reason before; uncounted that its drift is still to be counted.
 	news, uncounted bool
+	// held is for how long it has been left alone for this reason.
+	held time.Duration
 	// retry is when to look again.
 	retry time.Duration
 }
 
 // hold notes that the object is left alone, until an event or its owner gives reason to look again.
-func (t *tracks) hold(key desired.Key, owner ownership.Owner, reason Reason) standing {
+func (t *tracks) hold(key desired.Key, owner ownership.Owner, reason Reason, now time.Time) standing {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	track := t.of(key)
 	// What is held is not slow: the clock starts anew when it is released.
 	track.since, track.retry, track.retryAt = time.Time{}, 0, time.Time{}
-	return track.hold(owner, reason)
+	return track.hold(owner, reason, now)
 }
 
 // postpone notes that the object is left alone and has to be looked at again after some time.
@@ -154,13 +162,17 @@ func (t *tracks) postpone(key desired.Key, owner ownership.Owner, reason Reason,
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	track := t.of(key)
-	s := track.hold(owner, reason)
+	s := track.hold(owner, reason, now)
 	s.retry = track.failed(now, postponeLongest)
 	return s
 }
 
-func (tr *track) hold(owner ownership.Owner, reason Reason) standing {
+func (tr *track) hold(owner ownership.Owner, reason Reason, now time.Time) standing {
 	s := standing{news: tr.held != reason, uncounted: !tr.counted}
+	if s.news {
+		tr.heldSince = now
+	}
+	s.held = now.Sub(tr.heldSince)
 	tr.held, tr.owner, tr.counted = reason, owner, true
 	return s
 }
@@ -222,4 +234,38 @@ func (t *tracks) retain(keep func(desired.Key) bool) {
 			delete(t.byKey, key)
 		}
 	}
+}
+
+// isExplained reports whether the object's owner was told of its autoscaler.
+func (t *tracks) isExplained(key desired.Key) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	track := t.byKey[key]
+	return track != nil && track.explained
+}
+
+// explain notes that the object's owner is told of its autoscaler, and reports whether this is the first time.
+func (t *tracks) explain(key desired.Key) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := !t.of(key).explained
+	t.of(key).explained = true
+	return first
+}
+
+// asked returns the trace for which Flux was asked, "" if it was not since the object was last settled.
+func (t *tracks) asked(key desired.Key) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if track := t.byKey[key]; track != nil {
+		return track.asked
+	}
+	return ""
+}
+
+// ask notes that Flux is asked.
+func (t *tracks) ask(key desired.Key, trace string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.of(key).asked = trace
 }

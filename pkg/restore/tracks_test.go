@@ -75,14 +75,14 @@ func TestFailuresWaitLongerEachTimeUntilOneSucceeds(t *testing.T) {
 func TestWhatIsHeldIsReportedOnceAndFound(t *testing.T) {
 	tracks := newTracks()
 	tracks.suspect(app, start)
-	if s := tracks.hold(app, owner, Suspended); !s.news || !s.uncounted {
+	if s := tracks.hold(app, owner, Suspended, start); !s.news || !s.uncounted {
 		t.Errorf("the first time: %+v", s)
 	}
 	tracks.suspect(app, start)
-	if s := tracks.hold(app, owner, Suspended); s.news || s.uncounted {
+	if s := tracks.hold(app, owner, Suspended, start); s.news || s.uncounted {
 		t.Errorf("the second time: %+v", s)
 	}
-	if s := tracks.hold(app, owner, Failing); !s.news || s.uncounted {
+	if s := tracks.hold(app, owner, Failing, start); !s.news || s.uncounted {
 		t.Errorf("for another reason: %+v", s)
 	}
 	held := func(want Reason) int {

@@ -23,7 +23,8 @@ import (
 // watchBackoff spaces the attempts to watch a kind that is not served or not answered for.
 var watchBackoff = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 10, Cap: 5 * time.Second}
 
-// forbiddenPause is how long a kind that may not be listed is left alone.
+// forbiddenPause is how long a kind that may not be listed is left alone: a policy that wants more than the overlay may
+// is a mistake for people to mend, and not to be told of every second.
 const forbiddenPause = 30 * time.Second
 
 // watches runs one watch a kind. It must not be used concurrently.
@@ -82,18 +83,10 @@ func (w *watches) watch(ctx context.Context, kind schema.GroupVersionKind, store
 	}
 	source := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			list, err := objects.List(ctx, selected(options))
-			if apierrors.IsForbidden(err) {
-				// A policy that wants more than the overlay may is a mistake for people to mend, not to be told every second.
-				select {
-				case <-ctx.Done():
-				case <-time.After(forbiddenPause):
-				}
-			}
-			return list, err
+			return permitted(ctx, kind, forbiddenPause, func() (*unstructured.UnstructuredList, error) { return objects.List(ctx, selected(options)) })
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			return objects.Watch(ctx, selected(options))
+			return permitted(ctx, kind, forbiddenPause, func() (watch.Interface, error) { return objects.Watch(ctx, selected(options)) })
 		},
 	}
 	expected := &unstructured.Unstructured{}
@@ -117,6 +110,25 @@ func (w *watches) served(ctx context.Context, kind schema.GroupVersionKind) (sch
 		case <-ctx.Done():
 			return schema.GroupVersionResource{}, false
 		case <-time.After(backoff.Step()):
+		}
+	}
+}
+
+// permitted calls the API server until it allows that, and says once that it does not.
+func permitted[T any](ctx context.Context, kind schema.GroupVersionKind, pause time.Duration, call func() (T, error)) (T, error) {
+	for told := false; ; told = true {
+		answer, err := call()
+		if !apierrors.IsForbidden(err) {
+			return answer, err
+		}
+		if !told {
+			klog.FromContext(ctx).Error(err, "A kind may not be watched, so its objects are not restored; bind a role that may, or restore fewer by policy",
+				"group", kind.Group, "kind", kind.Kind, "version", kind.Version)
+		}
+		select {
+		case <-ctx.Done():
+			return answer, ctx.Err()
+		case <-time.After(pause):
 		}
 	}
 }

@@ -146,8 +146,11 @@ func send(ctx context.Context, c *http.Client, url string, body []byte) error {
 	return err
 }
 
-// usage is memory in bytes.
-type usage struct{ resident, heap int64 }
+// usage is memory in bytes, and the seconds of a processor since the start.
+type usage struct {
+	resident, heap int64
+	cpu            float64
+}
 
 // readMemory reads the controller's own metrics.
 func readMemory(ctx context.Context, product *harness.Instance) (usage, error) {
@@ -160,25 +163,29 @@ func readMemory(ctx context.Context, product *harness.Instance) (usage, error) {
 		return usage{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	values := map[string]int64{}
+	values := map[string]float64{}
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), " ")
-		if name == "process_resident_memory_bytes" || name == "go_memstats_heap_inuse_bytes" {
+		switch name {
+		case "process_resident_memory_bytes", "go_memstats_heap_inuse_bytes", "process_cpu_seconds_total":
 			number, err := strconv.ParseFloat(value, 64)
 			if err != nil {
 				return usage{}, err
 			}
-			values[name] = int64(number)
+			values[name] = number
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return usage{}, err
 	}
-	if len(values) != 2 {
+	if len(values) != 3 {
 		return usage{}, fmt.Errorf("the controller's metrics tell %v", values)
 	}
-	return usage{resident: values["process_resident_memory_bytes"], heap: values["go_memstats_heap_inuse_bytes"]}, nil
+	return usage{
+		resident: int64(values["process_resident_memory_bytes"]), heap: int64(values["go_memstats_heap_inuse_bytes"]),
+		cpu: values["process_cpu_seconds_total"],
+	}, nil
 }
 
 // meter keeps the most memory that it saw.

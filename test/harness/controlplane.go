@@ -142,6 +142,16 @@ func (c *Cluster) RestartAPIServer(ctx context.Context) error {
 	if err := c.apiServer.stop(stopping); err != nil && ctx.Err() != nil {
 		return err
 	}
+	return c.reviveAPIServer(ctx)
+}
+
+// CrashAPIServer is RestartAPIServer by kill -9.
+func (c *Cluster) CrashAPIServer(ctx context.Context) error {
+	c.apiServer.kill()
+	return c.reviveAPIServer(ctx)
+}
+
+func (c *Cluster) reviveAPIServer(ctx context.Context) error {
 	next, err := c.respawn(c.apiServer.command)
 	if err != nil {
 		return err
