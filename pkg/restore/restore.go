@@ -147,6 +147,11 @@ func (l *Loop) restore(ctx context.Context, want desired.Object, o *outcome) (Re
 	if reason := ownerStop(ks, state); reason != "" {
 		return reason, nil
 	}
+	if l.options.Glass != nil {
+		if active, err := l.options.Glass(ctx, state.Owner, key); active || err != nil {
+			return Glass, err
+		}
+	}
 	as, err := l.clients.of(ks)
 	if err != nil {
 		return "", err
