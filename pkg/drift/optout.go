@@ -37,10 +37,13 @@ func optOuts(kind ownership.Kind, object *unstructured.Unstructured) []optOut {
 	return out
 }
 
+// GlassHolder begins Finding.Holder where a BreakGlass holds Flux off the object.
+const GlassHolder = "BreakGlass "
+
 // heldBy says which label or annotation of a live object keeps its owner off, empty for none. optOut is key=value.
 func heldBy(live *unstructured.Unstructured, optOut string) string {
 	if held, ok := ownership.HoldOf(live); ok && optOut == held.Sets+"="+ownership.Disabled {
-		return "BreakGlass " + held.BreakGlass + " is active"
+		return GlassHolder + held.BreakGlass + " is active"
 	}
 	return "the object says " + optOut
 }
