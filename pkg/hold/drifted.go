@@ -98,11 +98,8 @@ func recorded(name string, records []v1alpha1.EditRecord) []v1alpha1.DriftedFiel
 
 // findings are those of the object, false where what git wants is not known here.
 func (c *Controller) findings(ctx context.Context, t *target) ([]drift.Finding, bool, error) {
-	if c.Desired == nil || t.owner.Kind != ownership.Kustomization {
-		return nil, false, nil
-	}
-	want, state, ok := c.Desired.Find(t.key)
-	if !ok || state.Owner != t.owner {
+	want, state, ok := c.desired(t.key)
+	if !ok || state.Owner != t.owner || t.owner.Kind != ownership.Kustomization {
 		return nil, false, nil
 	}
 	ks := &kustomizev1.Kustomization{}

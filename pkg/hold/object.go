@@ -48,18 +48,10 @@ func (c *Controller) find(ctx context.Context, g *v1alpha1.BreakGlass) (*target,
 	if err != nil {
 		return nil, nil, err
 	}
-	if t.live != nil {
-		var managed bool
-		if t.owner, managed = ownership.Proven(t.live); !managed {
-			t.owner, managed = ownership.Claimed(t.live)
-			if _, ours := ownership.HoldOf(t.live); !ours || !managed {
-				why = &reason{"NotManaged", "Flux does not manage this object, so there is nothing to hold off"}
-			}
-		}
-	} else if c.Desired != nil {
-		if _, state, ok := c.Desired.Find(t.key); ok {
-			t.owner = state.Owner
-		}
+	if why == nil {
+		why = c.own(t)
+	} else if _, state, ok := c.desired(t.key); ok {
+		t.owner = state.Owner
 	}
 	if t.policy, err = c.Policy(t.key, t.owner); err != nil {
 		return nil, nil, fmt.Errorf("find the EditPolicy: %w", err)
@@ -70,6 +62,33 @@ func (c *Controller) find(ctx context.Context, g *v1alpha1.BreakGlass) (*target,
 	}
 	t.active = breakglass.Active(glasses.Items, t.policy, t.key, c.Clock.Now())
 	return t, why, nil
+}
+
+// own finds out what manages the object. The reason says that nothing does. Under a BreakGlass people may have taken the
+// proof away.
+func (c *Controller) own(t *target) *reason {
+	var managed bool
+	if t.owner, managed = ownership.Proven(t.live); managed {
+		return nil
+	}
+	_, ours := ownership.HoldOf(t.live)
+	if _, state, ok := c.desired(t.key); ok {
+		t.owner, managed = state.Owner, true
+	} else if t.owner, managed = ownership.Claimed(t.live); !ours {
+		managed = false
+	}
+	if managed {
+		return nil
+	}
+	return &reason{"NotManaged", "Flux does not manage this object, so there is nothing to hold off"}
+}
+
+// desired returns what a Kustomization wants of an object, where that is known.
+func (c *Controller) desired(key desired.Key) (desired.Object, *desired.State, bool) {
+	if c.Desired == nil {
+		return desired.Object{}, nil, false
+	}
+	return c.Desired.Find(key)
 }
 
 // read reads the metadata of the object. The reason says why there is none.
