@@ -10,7 +10,7 @@ import (
 type answer struct{ date time.Time }
 
 func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{Header: http.Header{"Date": {a.date.UTC().Format(http.TimeFormat)}}}, nil
+	return &http.Response{Body: http.NoBody, Header: http.Header{"Date": {a.date.UTC().Format(http.TimeFormat)}}}, nil
 }
 
 // TestAClockTellsTheServersTime has a server whose clock differs from this machine's.
@@ -24,7 +24,11 @@ func TestAClockTellsTheServersTime(t *testing.T) {
 					t.Helper()
 					date := server()
 					time.Sleep(took)
-					if _, err := clock.Wrap(answer{date}).RoundTrip(&http.Request{}); err != nil {
+					resp, err := clock.Wrap(answer{date}).RoundTrip(&http.Request{})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := resp.Body.Close(); err != nil {
 						t.Fatal(err)
 					}
 				}
