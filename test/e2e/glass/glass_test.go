@@ -79,14 +79,37 @@ func TestSeveralBreakGlassesOfAnObjectHoldItTogether(t *testing.T) {
 	}
 }
 
+// unjudged runs kubectl as one whose edits the guard does not judge.
+func unjudged(t *testing.T, stdin string, args ...string) {
+	t.Helper()
+	result, err := cluster.Kubectl(testContext(t), harness.Admin, stdin, append(args, "--as=system:serviceaccount:flux-system:gitops-drift",
+		"--as-group=system:masters", "--as-uid=1", "--as-user-extra=authentication.kubernetes.io/pod-name=gitops-drift-0")...)
+	if err != nil || result.Code != 0 {
+		t.Fatalf("kubectl %s: %v %s", strings.Join(args, " "), err, result.Stderr)
+	}
+}
+
+func TestAnObjectOfAHelmReleaseIsHeldOffItsDriftCorrection(t *testing.T) {
+	const released = `{apiVersion: v1, kind: ConfigMap, metadata: {name: released, namespace: payments, annotations: {helm.toolkit.fluxcd.io/driftDetection: enabled},
+labels: {helm.toolkit.fluxcd.io/name: shop, helm.toolkit.fluxcd.io/namespace: payments}}, data: {a: b}}`
+	unjudged(t, released, "apply", "--server-side", "--field-manager=helm-controller", "-f-")
+	correction := func() string {
+		return must(t, "", "-n", "payments", "get", "configmap", "released", `-o=jsonpath={.metadata.annotations.helm\.toolkit\.fluxcd\.io/driftDetection}`)
+	}
+	opened := must(t, "", "gitops-drift", "break-glass", "configmap/released", "-n", "payments", "--for", "5m", "--reason", "x")
+	if !strings.Contains(opened, "What cannot be held: an upgrade of the HelmRelease") || correction() != "disabled" {
+		t.Errorf("drift correction is %s: %s", correction(), opened)
+	}
+	must(t, "", "gitops-drift", "break-glass", "close", strings.Fields(opened)[1])
+	if got := correction(); got != "enabled" {
+		t.Errorf("afterwards the annotation is %q", got)
+	}
+}
+
 func TestAnOptOutOfSomebodyElseStays(t *testing.T) {
 	optOut := func(change string) {
 		t.Helper()
-		result, err := cluster.Kubectl(testContext(t), harness.Admin, "", "-n", "payments", "annotate", "deployment/payments-api", ownership.Reconcile+change, "--as=system:serviceaccount:flux-system:gitops-drift", "--as-group=system:masters",
-			"--as-uid=1", "--as-user-extra=authentication.kubernetes.io/pod-name=gitops-drift-0")
-		if err != nil || result.Code != 0 {
-			t.Fatal(err, result.Stderr)
-		}
+		unjudged(t, "", "-n", "payments", "annotate", "deployment/payments-api", ownership.Reconcile+change)
 	}
 	optOut("=disabled")
 	open(t, "opted-out", "10m")
