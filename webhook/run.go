@@ -28,6 +28,7 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/admission"
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
+	"github.com/gitops-drift/gitops-drift/pkg/breakglass"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/follow"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
@@ -48,6 +49,8 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	config.UserAgent = "gitops-drift/" + version()
+	clock := &breakglass.Clock{}
+	config.Wrap(clock.Wrap)
 	scheme, err := newScheme()
 	if err != nil {
 		return err
@@ -98,7 +101,7 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	if err := setUp(ctx, mgr, o, direct, serving.mux, recorder); err != nil {
+	if err := setUp(ctx, mgr, o, direct, clock, serving.mux, recorder); err != nil {
 		return err
 	}
 	if err := errors.Join(mgr.Add(serving.runnable()), addChecks(mgr, certificate, serving)); err != nil {
@@ -114,7 +117,7 @@ func run(ctx context.Context, o *options) error {
 }
 
 // setUp adds to the manager what makes up the product.
-func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.Client, mux *http.ServeMux, recorder *record.Recorder) error {
+func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.Client, clock *breakglass.Clock, mux *http.ServeMux, recorder *record.Recorder) error {
 	store := &desired.Store{}
 	lookups := &follow.Lookups{Store: store, Cache: mgr.GetCache(), Kustomizations: !o.withoutFlux, Accounts: &follow.Accounts{}}
 	var err error
@@ -131,7 +134,11 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.C
 	if err != nil {
 		return err
 	}
-	if err := addWebhook(mgr, o, lookups, mux, tell); err != nil || o.withoutFlux {
+	glasses := &glasses{direct: direct, lookups: lookups, clock: clock}
+	if err := addWebhook(mgr, o, lookups, glasses, mux, tell); err != nil || o.withoutFlux {
+		return err
+	}
+	if err := glasses.addHolds(mgr, o); err != nil {
 		return err
 	}
 	follower := &follow.Follower{Client: mgr.GetClient(), Builder: desired.NewBuilder(direct, desired.NewClusterFetcher()), Store: store}
@@ -141,28 +148,21 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.C
 	if err := mgr.AddReadyzCheck("desired-states", follower.Ready); err != nil {
 		return err
 	}
-	return addLoop(ctx, mgr, o, store, lookups)
+	return addLoop(ctx, mgr, o, store, glasses)
 }
 
 // addLoop adds the restore loop, which runs on the leader.
-func addLoop(ctx context.Context, mgr manager.Manager, o *options, store *desired.Store, lookups *follow.Lookups) error {
+func addLoop(ctx context.Context, mgr manager.Manager, o *options, store *desired.Store, glasses *glasses) error {
 	loop, err := restore.New(restore.Options{
 		Config:  mgr.GetConfig(),
 		Mapper:  mgr.GetRESTMapper(),
 		Owners:  mgr.GetCache(),
 		Desired: store,
 		Allowed: func(owner ownership.Owner, object desired.Key) bool {
-			policies, err := lookups.Policies()
-			if err != nil {
-				return false
-			}
-			labels, err := lookups.NamespaceLabels(policy.Namespace(object))
-			if err != nil {
-				return false
-			}
-			effective, ok := policy.Effective(policies, policy.Object{Key: object, Owner: owner, NamespaceLabels: labels})
-			return ok && effective.Spec.Restore
+			p, err := glasses.policy(object, owner)
+			return err == nil && p != nil && p.Spec.Restore
 		},
+		Glass:                 glasses.active,
 		Metrics:               metrics.Registry,
 		Recorder:              mgr.GetEventRecorder("gitops-drift"),
 		Log:                   mgr.GetLogger().WithName("restore"),
@@ -180,6 +180,9 @@ func addLoop(ctx context.Context, mgr manager.Manager, o *options, store *desire
 	if _, err := policies.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc: changed, UpdateFunc: func(_, policy any) { changed(policy) }, DeleteFunc: changed,
 	}); err != nil {
+		return err
+	}
+	if err := glasses.tell(ctx, mgr, loop); err != nil {
 		return err
 	}
 	namespaces, err := mgr.GetCache().GetInformer(ctx, follow.NewNamespace(), cache.BlockUntilSynced(false))
@@ -234,7 +237,7 @@ func cached(ctx context.Context, mgr manager.Manager, o *options, accounts *foll
 	return helmReleases, nil
 }
 
-func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups, mux *http.ServeMux, tell func(v1alpha1.EditRecordSpec)) error {
+func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups, glasses *glasses, mux *http.ServeMux, tell func(v1alpha1.EditRecordSpec)) error {
 	instruments, err := admission.NewMetrics(metrics.Registry)
 	if err != nil {
 		return err
@@ -258,6 +261,8 @@ func addWebhook(mgr manager.Manager, o *options, lookups admission.Lookups, mux 
 		Metrics: instruments,
 		Log:     mgr.GetLogger().WithName("admission"),
 		Record:  tell,
+		Now:     glasses.clock.Now,
+		Glasses: glasses.fresh,
 	}
 	closed := open
 	closed.FailClosed = true

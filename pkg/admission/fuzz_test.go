@@ -142,7 +142,7 @@ func judgeAgain(in *admissionv1.AdmissionRequest, w *world) {
 	if err != nil {
 		return
 	}
-	facts, err := gather(r, installation(), w)
+	facts, err := gather(r, installation(), w, time.Now())
 	if err != nil {
 		return
 	}

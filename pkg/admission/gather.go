@@ -11,7 +11,7 @@ import (
 )
 
 // gather looks up what Judge needs to know about a request.
-func gather(r *Request, installation *Installation, lookups Lookups) (*Facts, error) {
+func gather(r *Request, installation *Installation, lookups Lookups, now time.Time) (*Facts, error) {
 	facts := &Facts{Installation: installation}
 	if r.opens() {
 		var err error
@@ -56,11 +56,11 @@ func gather(r *Request, installation *Installation, lookups Lookups) (*Facts, er
 			facts.Managed = true
 		}
 	}
-	return facts, facts.regulate(r, lookups)
+	return facts, facts.regulate(r, lookups, now)
 }
 
 // regulate finds the policy that applies, and a BreakGlass that sets it aside.
-func (f *Facts) regulate(r *Request, lookups Lookups) error {
+func (f *Facts) regulate(r *Request, lookups Lookups, now time.Time) error {
 	policies, err := lookups.Policies()
 	if err != nil {
 		return fmt.Errorf("list EditPolicies: %w", err)
@@ -77,7 +77,7 @@ func (f *Facts) regulate(r *Request, lookups Lookups) error {
 	if err != nil {
 		return fmt.Errorf("list BreakGlasses: %w", err)
 	}
-	f.BreakGlass = breakglass.For(glasses, f.Policy, r.Object, r.User, time.Now())
+	f.BreakGlass = breakglass.For(glasses, f.Policy, r.Object, r.User, now)
 	return nil
 }
 

@@ -34,12 +34,17 @@ type Handler struct {
 	// Record is called with every edit that does something to a managed object, or was refused, dry-runs left out; it must not block.
 	// Nil records nothing.
 	Record func(v1alpha1.EditRecordSpec)
+	// Now is the API server's time, by which BreakGlasses end; nil for this machine's.
+	Now func() time.Time
+	// Glasses lists the BreakGlasses as the API server has them now. It is asked before a refusal of an editor whom policy
+	// lets break glass, for memory may not know one that was just opened. Nil asks nobody.
+	Glasses func(context.Context) ([]v1alpha1.BreakGlass, error)
 }
 
 var _ admission.Handler = (*Handler)(nil)
 
 // Handle implements admission.Handler.
-func (h *Handler) Handle(_ context.Context, req admission.Request) (resp admission.Response) {
+func (h *Handler) Handle(ctx context.Context, req admission.Request) (resp admission.Response) {
 	start := time.Now()
 	decision := Unjudged
 	// A panic that controller-runtime recovers is answered as a refusal, even under failurePolicy Ignore.
@@ -49,7 +54,7 @@ func (h *Handler) Handle(_ context.Context, req admission.Request) (resp admissi
 		}
 		h.Metrics.observe(decision, req.Operation, req.DryRun != nil && *req.DryRun, time.Since(start))
 	}()
-	v, err := h.judge(&req.AdmissionRequest)
+	v, err := h.judge(ctx, &req.AdmissionRequest)
 	if err != nil {
 		return h.unjudged(&req.AdmissionRequest, err)
 	}
@@ -57,7 +62,7 @@ func (h *Handler) Handle(_ context.Context, req admission.Request) (resp admissi
 	return respond(v)
 }
 
-func (h *Handler) judge(in *admissionv1.AdmissionRequest) (*Verdict, error) {
+func (h *Handler) judge(ctx context.Context, in *admissionv1.AdmissionRequest) (*Verdict, error) {
 	// Most writes come from controllers; they need no decoding.
 	if why := h.Installation.Trusts(in.UserInfo); why != "" {
 		return &Verdict{Decision: Passed, Reason: why}, nil
@@ -66,13 +71,18 @@ func (h *Handler) judge(in *admissionv1.AdmissionRequest) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts, err := gather(r, h.Installation, h.Lookups)
+	facts, err := gather(r, h.Installation, h.Lookups, h.now())
 	if err != nil {
 		return nil, err
 	}
 	v, err := Judge(r, facts)
 	if err != nil {
 		return nil, err
+	}
+	if h.lookAgain(ctx, r, facts, v) {
+		if v, err = Judge(r, facts); err != nil {
+			return nil, err
+		}
 	}
 	v.log(h.Log, r)
 	if h.Record != nil && v.evident() && !r.DryRun {

@@ -46,11 +46,12 @@ func Judge(r *Request, facts *Facts) (*Verdict, error) {
 		v.locate(facts)
 	}
 	if v.Decision == UnderBreakGlass {
-		v.BreakGlass = facts.BreakGlass.Name
+		v.BreakGlass, v.closing = facts.BreakGlass.Name, underGlass(r, facts, v)
 	}
 	if v.closing == "" {
 		v.closing = closing(r, facts, v)
 	}
+	v.emergency = emergency(r, facts, v)
 	return v, nil
 }
 
@@ -128,7 +129,7 @@ func decide(r *Request, facts *Facts, found []Finding) Decision {
 	switch {
 	case policy.Exempts(p, r.User):
 		return Exempted
-	case facts.BreakGlass != nil:
+	case facts.BreakGlass != nil && !holdsOff(found):
 		return UnderBreakGlass
 	case !counts(p.Spec.Scope, found), only(found, Released):
 		return Recorded
@@ -171,6 +172,8 @@ func closing(r *Request, facts *Facts, v *Verdict) string {
 		return fmt.Sprintf("Flux %s strip this annotation at its next reconcile, and so roll the %s once more.", would, v.Object.Kind)
 	case only(v.Findings, Undeclared):
 		return fmt.Sprintf("Flux %s not undo this edit, but EditPolicy %s is for every change. Change the file in git.", would, v.Policy)
+	case has[OptedOut] && facts.BreakGlass != nil && holdsOff(v.Findings):
+		return fmt.Sprintf("BreakGlass %s holds Flux off the object by itself, and only while it lasts. Leave the annotation out.", facts.BreakGlass.Name)
 	case has[OptedOut]:
 		return fmt.Sprintf("This %s keep Flux from looking after the object as git says. Change the file in git.", would)
 	case only(v.Findings, Steered):

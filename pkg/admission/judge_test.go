@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -154,7 +155,7 @@ func verdict(t testing.TB, in *admissionv1.AdmissionRequest, w *world) *Verdict 
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := gather(r, installation(), w)
+	facts, err := gather(r, installation(), w, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -537,7 +538,7 @@ func TestLookupErrorsAreNotVerdicts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := gather(r, installation(), w); !errors.Is(err, w.err) {
+	if _, err := gather(r, installation(), w, time.Now()); !errors.Is(err, w.err) {
 		t.Errorf("got %v", err)
 	}
 }

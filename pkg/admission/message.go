@@ -33,6 +33,13 @@ func (v *Verdict) Message() string {
 		b.WriteString("\n  " + line)
 	}
 	b.WriteString("\n" + v.closing)
+	if v.emergency != "" {
+		text, inGit := strings.CutSuffix(b.String(), " in git.")
+		if inGit {
+			return text + " in git, or in an emergency:\n  " + v.emergency
+		}
+		return text + "\nIn an emergency:\n  " + v.emergency
+	}
 	return b.String()
 }
 

@@ -14,6 +14,7 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration prometheus.Histogram
 	errors   prometheus.Counter
+	looks    *prometheus.CounterVec
 }
 
 // NewMetrics registers the webhook's metrics.
@@ -32,8 +33,12 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Name: "gitops_drift_admission_errors_total",
 			Help: "Admission requests that could not be judged because of an internal error.",
 		}),
+		looks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gitops_drift_admission_glass_looks_total",
+			Help: "Looks at the API server, before a refusal, for a BreakGlass that was just opened: found, none or error.",
+		}, []string{"result"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.errors} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.errors, m.looks} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

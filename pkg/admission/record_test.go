@@ -3,6 +3,7 @@ package admission
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
@@ -96,7 +97,7 @@ func TestAnAdditionThatFluxLeavesToItsManagerPersists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	facts, err := gather(r, installation(), newWorld(t))
+	facts, err := gather(r, installation(), newWorld(t), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

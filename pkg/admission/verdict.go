@@ -107,6 +107,8 @@ type Verdict struct {
 	refusal string
 	// closing is the sentence that says what Flux does about the edit and what to do instead.
 	closing string
+	// emergency is the command that would have the edit admitted, of refused edits only; empty for none.
+	emergency string
 	// reached is the first line of the message where the edit is about more than the object; mostly empty.
 	reached string
 }

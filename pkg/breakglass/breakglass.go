@@ -17,7 +17,8 @@ import (
 // longest is the maximum of a rule that says none, as the CRD defaults it.
 const longest = 4 * time.Hour
 
-func maximum(p *v1alpha1.EditPolicy) time.Duration {
+// Maximum returns how long a BreakGlass may last under a policy that has a rule for them.
+func Maximum(p *v1alpha1.EditPolicy) time.Duration {
 	return cmp.Or(p.Spec.BreakGlass.MaxDuration.Duration, longest)
 }
 
@@ -31,8 +32,7 @@ func For(glasses []v1alpha1.BreakGlass, p *v1alpha1.EditPolicy, object desired.K
 	var best *v1alpha1.BreakGlass
 	for i := range glasses {
 		g := &glasses[i]
-		if Object(g) == object && names(g, user) && g.Active(now) && now.Before(Ends(g, p)) &&
-			(best == nil || cmp.Or(Ends(best, p).Compare(Ends(g, p)), strings.Compare(g.Name, best.Name)) < 0) {
+		if Object(g) == object && names(g, user) && g.Active(now) && now.Before(Ends(g, p)) && (best == nil || longer(g, best, p)) {
 			best = g
 		}
 	}
@@ -46,7 +46,36 @@ func names(g *v1alpha1.BreakGlass, user authenticationv1.UserInfo) bool {
 
 // Ends returns when the time of a BreakGlass is over under a policy that has a rule for them.
 func Ends(g *v1alpha1.BreakGlass, p *v1alpha1.EditPolicy) time.Time {
-	return g.CreationTimestamp.Add(min(g.Spec.Duration.Duration, maximum(p)))
+	return g.CreationTimestamp.Add(min(g.Spec.Duration.Duration, Maximum(p)))
+}
+
+// Active returns the BreakGlass for which Flux, and the restore loop, stand down from an object at now, under the policy
+// that applies to the object; nil if there is none. It is chosen as by For. The requester's groups are not known any more:
+// where the policy names groups, one who was not allowed, and opened it while nobody checked, holds Flux off for the
+// policy's time; their edits are refused nevertheless.
+func Active(glasses []v1alpha1.BreakGlass, p *v1alpha1.EditPolicy, object desired.Key, now time.Time) *v1alpha1.BreakGlass {
+	if p == nil || p.Spec.BreakGlass == nil {
+		return nil
+	}
+	var best *v1alpha1.BreakGlass
+	for i := range glasses {
+		g := &glasses[i]
+		if Object(g) == object && g.Active(now) && now.Before(Ends(g, p)) && may(g, p) && (best == nil || longer(g, best, p)) {
+			best = g
+		}
+	}
+	return best
+}
+
+// may reports whether nothing is known against the requester.
+func may(g *v1alpha1.BreakGlass, p *v1alpha1.EditPolicy) bool {
+	grouped := slices.ContainsFunc(p.Spec.BreakGlass.Allowed, func(s v1alpha1.Subject) bool { return s.Kind == v1alpha1.Group })
+	return grouped || policy.BreakGlass(p, authenticationv1.UserInfo{Username: g.Spec.RequestedBy})
+}
+
+// longer orders glasses: the one that lasts longest first, of equals the first by name.
+func longer(a, b *v1alpha1.BreakGlass, p *v1alpha1.EditPolicy) bool {
+	return cmp.Or(Ends(b, p).Compare(Ends(a, p)), strings.Compare(a.Name, b.Name)) < 0
 }
 
 // Object returns what a BreakGlass is for.
@@ -74,8 +103,8 @@ func Refusal(g *v1alpha1.BreakGlass, policies []*v1alpha1.EditPolicy, user authe
 		switch {
 		case !policy.BreakGlass(p, user):
 			refusal = fmt.Sprintf("EditPolicy %s lets others break glass: %s", p.Name, subjects(p.Spec.BreakGlass.Allowed))
-		case g.Spec.Duration.Duration > maximum(p):
-			refusal = fmt.Sprintf("spec.duration is %s; EditPolicy %s allows %s at most", g.Spec.Duration.Duration, p.Name, maximum(p))
+		case g.Spec.Duration.Duration > Maximum(p):
+			refusal = fmt.Sprintf("spec.duration is %s; EditPolicy %s allows %s at most", g.Spec.Duration.Duration, p.Name, Maximum(p))
 		default:
 			return p, ""
 		}

@@ -133,3 +133,30 @@ func TestRefusal(t *testing.T) {
 		}
 	}
 }
+
+func TestActive(t *testing.T) {
+	users := rule("p", v1alpha1.Subject{Kind: v1alpha1.User, Name: "ann"})
+	for name, test := range map[string]struct {
+		glasses []v1alpha1.BreakGlass
+		policy  *v1alpha1.EditPolicy
+		want    string
+	}{
+		"one of an allowed user":  {[]v1alpha1.BreakGlass{glass("a", nil)}, users, "a"},
+		"one of another user":     {[]v1alpha1.BreakGlass{glass("a", func(g *v1alpha1.BreakGlass) { g.Spec.RequestedBy = "eve" })}, users, ""},
+		"one whose groups were":   {[]v1alpha1.BreakGlass{glass("a", func(g *v1alpha1.BreakGlass) { g.Spec.RequestedBy = "eve" })}, rule("p", oncall), "a"},
+		"none":                    {nil, users, ""},
+		"no policy":               {[]v1alpha1.BreakGlass{glass("a", nil)}, nil, ""},
+		"a policy without a rule": {[]v1alpha1.BreakGlass{glass("a", nil)}, &v1alpha1.EditPolicy{}, ""},
+		"closed":                  {[]v1alpha1.BreakGlass{glass("a", func(g *v1alpha1.BreakGlass) { g.Spec.Closed = true })}, users, ""},
+		"the longest, of two":     {[]v1alpha1.BreakGlass{glass("a", nil), glass("b", func(g *v1alpha1.BreakGlass) { g.Spec.Duration.Duration = 90 * time.Minute })}, users, "b"},
+		"another object's":        {[]v1alpha1.BreakGlass{glass("a", func(g *v1alpha1.BreakGlass) { g.Spec.Object.Name = "other" })}, users, ""},
+	} {
+		got := ""
+		if g := Active(test.glasses, test.policy, api, now); g != nil {
+			got = g.Name
+		}
+		if got != test.want {
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
+		}
+	}
+}

@@ -363,7 +363,7 @@ func holder(want, live *unstructured.Unstructured, policy Policy) string {
 		return ""
 	}
 	if optOut, ok := ownership.OptOut(live); ok {
-		return "the object says " + optOut
+		return heldBy(live, optOut)
 	}
 	return ""
 }

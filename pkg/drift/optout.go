@@ -37,10 +37,26 @@ func optOuts(kind ownership.Kind, object *unstructured.Unstructured) []optOut {
 	return out
 }
 
+// GlassHolder begins Finding.Holder where a BreakGlass holds Flux off the object.
+const GlassHolder = "BreakGlass "
+
+// heldBy says which label or annotation of a live object keeps its owner off, empty for none. optOut is key=value.
+func heldBy(live *unstructured.Unstructured, optOut string) string {
+	if held, ok := ownership.HoldOf(live); ok && optOut == held.Sets+"="+ownership.Disabled {
+		return GlassHolder + held.BreakGlass + " is active"
+	}
+	return "the object says " + optOut
+}
+
 // withOptOuts returns the findings of an object with one for each label or annotation that holds Flux off it, be it
-// live or in git alone. It takes the place of what was found of that label or annotation as a field.
+// live or in git alone. It takes the place of what was found of that label or annotation as a field. The hold of a BreakGlass
+// is none of them: nobody has to see to it.
 func withOptOuts(kind ownership.Kind, found []Finding, want, live *unstructured.Unstructured, managers []ownership.Manager) []Finding {
+	held, ours := ownership.HoldOf(live)
 	for _, o := range optOuts(kind, live) {
+		if ours && o.key == held.Sets && o.path[1].FieldName != nil && *o.path[1].FieldName == "annotations" {
+			continue // gitops-drift takes it away itself, see heldBy
+		}
 		f := Finding{Object: objectOf(live), Kind: OptedOut, Path: o.path, Live: o.value, Verdict: Held, Holder: "the object says " + o.key + "=" + o.value}
 		if desired, ok := fields.Get(want.Object, o.path); ok {
 			f.Desired = desired

@@ -329,7 +329,7 @@ func releaseHolder(want, live *unstructured.Unstructured, policy Policy) string 
 	case ownership.Has(want, ownership.HelmDriftDetection, ownership.Disabled):
 		return "git says " + optOut
 	case live != nil && ownership.Has(live, ownership.HelmDriftDetection, ownership.Disabled):
-		return "the object says " + optOut
+		return heldBy(live, optOut)
 	}
 	return ""
 }

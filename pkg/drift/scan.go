@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
@@ -31,6 +32,8 @@ type Result struct {
 	Checkout string
 	// Unlisted are the kinds among whose objects orphans could not be looked for.
 	Unlisted []KindError
+	// Glasses are the cluster's BreakGlasses, whatever became of them. A scan leaves them to whoever wants to show them.
+	Glasses []v1alpha1.BreakGlass
 }
 
 // OwnerResult is what a scan found out about one owner.

@@ -19,6 +19,9 @@ const (
 	Force = KustomizeGroup + "/force"
 	// HelmDriftDetection "disabled" makes helm-controller leave the object alone.
 	HelmDriftDetection = HelmGroup + "/driftDetection"
+	// Hold marks an object that gitops-drift holds Flux off by one of the annotations above, while a BreakGlass is active:
+	// who finds it knows whose the annotation is. Flux does not read it. See HoldOf.
+	Hold = "gitops-drift.dev/hold"
 )
 
 // Values of the controlling annotations.
@@ -29,8 +32,8 @@ const (
 	Merge        = "Merge"
 )
 
-// Controls are the keys of all annotations and labels that steer Flux.
-func Controls() []string { return []string{Reconcile, SSA, Prune, Force, HelmDriftDetection} }
+// Controls are the keys of all annotations and labels that steer Flux, and of the one that says who does.
+func Controls() []string { return []string{Reconcile, SSA, Prune, Force, HelmDriftDetection, Hold} }
 
 // OptOut returns the annotation or label, as key=value, that makes kustomize-controller leave the object alone, and
 // whether there is one.

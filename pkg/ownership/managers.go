@@ -83,7 +83,7 @@ func Holds(set *fieldpath.Set, path fieldpath.Path) bool {
 var clusterManagers = []string{
 	"kube-controller-manager", "kube-scheduler", "kube-apiserver", "kubelet", "cloud-controller-manager",
 	"clusterrole-aggregation-controller", // fills in the rules of ClusterRoles with an aggregationRule
-	"cainjector", "gitops-drift",
+	"cainjector", "gitops-drift", HoldManager,
 	KustomizeManager, HelmManager, "source-controller", "image-automation-controller",
 }
 

@@ -32,7 +32,7 @@ var statusColumns = []column{
 	{title: "RECONCILED"},
 	{title: "SUSPENDED", good: 24, least: 14, cut: middleCut},
 	{title: "DRIFT"},
-	{title: "HELD"},
+	{title: "HELD", good: 30, least: 18, cut: lineCut},
 	{title: "", good: 20, least: 12, cut: lineCut},
 }
 
@@ -79,7 +79,9 @@ func (s Status) Write(w io.Writer, scans ...Scan) error {
 		}
 	}
 	if !s.Compared {
-		drop(6)
+		if s.Wide || !s.anyHolds(scans) {
+			drop(6)
+		}
 		drop(5)
 	}
 	if s.Wide && len(scans) < 2 {
@@ -114,7 +116,7 @@ func (s Status) cluster(result *drift.Result) []cell {
 	case sum.suspended > 0:
 		suspended = cell{text: fmt.Sprintf("%d for %s", sum.suspended, ago(s.Now, sum.since))}
 	}
-	return []cell{{text: sum.revision()}, {text: s.since(sum.reconciled)}, suspended, {text: objects(sum.drifted)}, {text: objects(sum.held)}, {text: sum.trouble()}}
+	return []cell{{text: sum.revision()}, {text: s.since(sum.reconciled)}, suspended, {text: objects(sum.drifted)}, {text: s.held(result, sum.held)}, {text: sum.trouble()}}
 }
 
 // owner are the cells of the status columns of an owner.
@@ -175,7 +177,8 @@ type summary struct {
 	reconciled        time.Time
 	suspended, active int
 	since             time.Time // the first known suspension
-	drifted, held     int
+	drifted           int
+	held              int // by others than BreakGlasses
 	failing           []string
 	stale             []string
 	oldest            *drift.OwnerResult // of the stale ones
@@ -189,7 +192,7 @@ func (s Status) sum(result *drift.Result) summary {
 	for i := range result.Owners {
 		owner := &result.Owners[i]
 		drifted, held := touched(owner)
-		sum.drifted, sum.held = sum.drifted+drifted, sum.held+held
+		sum.drifted, sum.held = sum.drifted+drifted, sum.held+held-underGlass(owner)
 		if owner.Gone {
 			continue
 		}

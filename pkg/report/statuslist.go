@@ -3,6 +3,7 @@ package report
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 )
 
@@ -20,6 +21,17 @@ type ClusterStatus struct {
 	// Revision is the one that most of the owners have applied.
 	Revision string        `json:"revision,omitempty"`
 	Owners   []OwnerStatus `json:"owners"`
+	// Holds are the objects that Flux is held off for a BreakGlass.
+	Holds []HoldStatus `json:"holds,omitempty"`
+}
+
+// HoldStatus is one active BreakGlass.
+type HoldStatus struct {
+	BreakGlass  string                   `json:"breakGlass"`
+	Object      v1alpha1.ObjectReference `json:"object"`
+	RequestedBy string                   `json:"requestedBy"`
+	Reason      string                   `json:"reason"`
+	Until       metav1.Time              `json:"until"`
 }
 
 // OwnerStatus is how one owner is.
@@ -68,6 +80,11 @@ func (s Status) Report(scans ...Scan) *StatusReport {
 		}
 		if scan.Value != nil {
 			item.Revision = s.sum(scan.Value).commonest()
+			for _, g := range s.holds(scan.Value) {
+				item.Holds = append(item.Holds, HoldStatus{
+					BreakGlass: g.Name, Object: g.Spec.Object, RequestedBy: g.Spec.RequestedBy, Reason: g.Spec.Reason, Until: metav1.NewTime(expires(g).UTC()),
+				})
+			}
 			for i := range scan.Value.Owners {
 				item.Owners = append(item.Owners, s.ownerStatus(&scan.Value.Owners[i]))
 			}

@@ -24,6 +24,8 @@ type Reason string
 const (
 	// ByPolicy: no policy wants this object restored.
 	ByPolicy Reason = "policy"
+	// Glass: a BreakGlass is active for this object.
+	Glass Reason = "glass"
 	// Encrypted: its values are encrypted with SOPS, so what Flux applies is not known here. Flux is asked.
 	Encrypted Reason = "encrypted"
 	// Unbuilt: what Flux applied for its owner could not be built. Flux is asked.

@@ -52,7 +52,7 @@ func urgency(key desired.Key, least int) int {
 	return least
 }
 
-// Options are what a Loop works with. All fields but Log and those after it are required.
+// Options are what a Loop works with. All fields but Glass, Log and those after Log are required.
 type Options struct {
 	// Config reaches the API server with this controller's rights; it must be allowed to impersonate the service
 	// accounts that owners name. Client-side rate limits are taken off: the API server has its own.
@@ -66,6 +66,9 @@ type Options struct {
 	// Allowed says whether policy wants an object of this owner restored. It is called often and concurrently; see
 	// Loop.PolicyChanged.
 	Allowed func(owner ownership.Owner, object desired.Key) bool
+	// Glass says whether a BreakGlass is active for an object, by what the API server says now: it is asked before a write.
+	// Nil if there are none. Loop.PolicyChanged says that one has ended.
+	Glass   func(ctx context.Context, owner ownership.Owner, object desired.Key) (bool, error)
 	Metrics prometheus.Registerer
 	Log     logr.Logger
 	// Recorder writes events on owners; nil writes none.
@@ -174,7 +177,7 @@ func (l *Loop) Start(ctx context.Context) error {
 		case <-changed:
 		case <-l.owners:
 		case <-l.policy:
-			l.release(func(_ ownership.Owner, reason Reason) bool { return reason == ByPolicy })
+			l.release(func(_ ownership.Owner, reason Reason) bool { return reason == ByPolicy || reason == Glass })
 		}
 	}
 	err = informer.RemoveEventHandler(handler)

@@ -201,6 +201,11 @@ func (l *Loop) restore(ctx context.Context, o *outcome) (Reason, error) {
 	if reason := ownerStop(ks, state); reason != "" {
 		return reason, nil
 	}
+	if l.options.Glass != nil {
+		if active, err := l.options.Glass(ctx, state.Owner, key); active || err != nil {
+			return Glass, err
+		}
+	}
 	as, err := l.clients.of(ks)
 	if err != nil {
 		return "", err

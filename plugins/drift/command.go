@@ -69,7 +69,7 @@ Exit code: 0 in sync, 1 drift found, 2 bad input or something could not be check
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	_ = cmd.RegisterFlagCompletionFunc("owner", o.completeOwner)                                                      // as above
 	cmd.ValidArgsFunction = o.completeObject
-	cmd.AddCommand(o.historyCommand(name), o.statusCommand(name))
+	cmd.AddCommand(o.historyCommand(name), o.statusCommand(name), o.breakGlassCommand(name))
 	return cmd
 }
 

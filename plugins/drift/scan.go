@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gitops-drift/gitops-drift/pkg/breakglass"
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/pkg/fleet"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
@@ -90,6 +91,12 @@ func (o *options) scanOne(ctx context.Context, cluster string, q question, stder
 		return nil, nil, err
 	}
 	attribute(ctx, scanner, result, o.namespace())
+	if q.status {
+		// Who may not read them, or has none, sees the objects that are held without who holds them.
+		if glasses, err := breakglass.List(ctx, scanner.Client); err == nil {
+			result.Glasses = glasses
+		}
+	}
 	return result, objects, nil
 }
 

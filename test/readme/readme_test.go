@@ -135,6 +135,8 @@ var moving = []struct {
 	pattern *regexp.Regexp
 	stands  string
 }{
+	{regexp.MustCompile(`\bpayments-api-[a-z0-9]{5}\b`), "BREAKGLASS"},
+	{regexp.MustCompile(`\b\d\d:\d\d:\d\d UTC`), "CLOCK UTC"},
 	{regexp.MustCompile(`sha1:[0-9a-f]{7}\b`), "sha1:COMMIT"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?(s|m|h)(\d+s)?\b`), "TIME"},
 	{regexp.MustCompile(` +`), " "},

@@ -18,7 +18,8 @@ import (
 // +kubebuilder:printcolumn:name="Name",type=string,JSONPath=`.spec.object.name`
 // +kubebuilder:printcolumn:name="By",type=string,JSONPath=`.spec.requestedBy`
 // +kubebuilder:printcolumn:name="For",type=string,JSONPath=`.spec.duration`
-// +kubebuilder:printcolumn:name="Closed",type=boolean,JSONPath=`.spec.closed`
+// +kubebuilder:printcolumn:name="Held",type=string,JSONPath=`.status.conditions[?(@.type=="Held")].status`
+// +kubebuilder:printcolumn:name="Ended",type=string,JSONPath=`.status.endedBy`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.spec.reason`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type BreakGlass struct {
@@ -75,12 +76,88 @@ type BreakGlassSpec struct {
 	Closed bool `json:"closed,omitempty"`
 }
 
-// BreakGlassStatus is what came of it.
+// ConditionHeld says whether Flux is held off the object.
+const ConditionHeld = "Held"
+
+// EndCause says what ended a BreakGlass.
+// +kubebuilder:validation:Enum=Expired;Closed;Deleted
+type EndCause string
+
+// The causes.
+const (
+	// Expired: its time, or that which the policy allows, was over.
+	Expired EndCause = "Expired"
+	// Closed: somebody closed it.
+	Closed EndCause = "Closed"
+	// Deleted: somebody deleted it.
+	Deleted EndCause = "Deleted"
+)
+
+// BreakGlassStatus is what came of it. The controller writes it.
 type BreakGlassStatus struct {
+	// Conditions: Held says whether Flux is held off the object, and if not, why.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// Expires is when its time is over, by its duration and by what the policy allows.
+	// +optional
+	Expires *metav1.Time `json:"expires,omitempty"`
+
+	// Ended is when the controller found that it is over.
+	// +optional
+	Ended *metav1.Time `json:"ended,omitempty"`
+
+	// EndedBy is what ended it.
+	// +optional
+	EndedBy EndCause `json:"endedBy,omitempty"`
+
+	// Drift is how the object differed from git when it ended. Values of Secrets are masked.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Drift []DriftedField `json:"drift,omitempty"`
+
+	// MoreDrift counts the fields that did not fit into Drift.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	MoreDrift int32 `json:"moreDrift,omitempty"`
+
+	// DriftSource says where Drift comes from: Comparison with git, or the EditRecords of edits under this BreakGlass where
+	// what git wants is not known to the controller.
+	// +optional
+	// +kubebuilder:validation:Enum=Comparison;Records
+	DriftSource string `json:"driftSource,omitempty"`
+}
+
+// The sources of BreakGlassStatus.Drift.
+const (
+	FromComparison = "Comparison"
+	FromRecords    = "Records"
+)
+
+// DriftedField is one field that differed from git, and who changed it.
+type DriftedField struct {
+	// Path is the field as people write it; empty for the whole object, which was missing.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Path string `json:"path,omitempty"`
+	// Git and Live are the values, cut to 120 characters; empty for none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Git string `json:"git,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Live string `json:"live,omitempty"`
+	// User is who changed it, as the API server authenticated them; empty where no record of an edit says so.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	User string `json:"user,omitempty"`
+	// Manager is the field manager that wrote the value; empty where nobody knows.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Manager string `json:"manager,omitempty"`
 }
 
 // Ends returns when the time of a BreakGlass is over, unless it is closed before.

@@ -389,7 +389,7 @@ func TestBreakGlass(t *testing.T) {
 	afterwards(t, "delete", "breakglass", "payments-fix")
 	eventually(t, "the edit is admitted", func() bool {
 		result := kubectl(t, "", edit...)
-		return result.Code == 0 && strings.Contains(result.Stderr, "Warning: BreakGlass payments-fix admits this edit. Flux will undo this edit.")
+		return result.Code == 0 && strings.Contains(result.Stderr, "Warning: BreakGlass payments-fix admits this edit. Flux leaves it alone until ")
 	})
 	audited(t, "deployments", map[string]string{
 		"edits.gitops-drift.dev/decision": "BreakGlass", "edits.gitops-drift.dev/break-glass": "payments-fix", "edits.gitops-drift.dev/policy": "break-glass",

@@ -1,0 +1,53 @@
+package glass
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestThePluginBreaksGlass(t *testing.T) {
+	object := []string{"gitops-drift", "break-glass", "deployment/payments-api", "-n", "payments"}
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no reason":            {append(object, "--for", "30m"), "no reason, no glass"},
+		"no time":              {append(object, "--reason", "x"), "say with --for how long"},
+		"too long":             {append(object, "--for", "5h", "--reason", "x"), "spec.duration is 5h0m0s; EditPolicy production allows 2h0m0s at most"},
+		"another's group":      {append(object, "--for", "5m", "--reason", "x", "--group", "dev"), `spec.group is "dev", of which you are no member`},
+		"no such object":       {[]string{"gitops-drift", "break-glass", "deploy/none", "-n", "payments", "--for", "5m", "--reason", "x"}, "there is no deploy/none in namespace payments"},
+		"no such type":         {[]string{"gitops-drift", "break-glass", "nonsense/none", "--for", "5m", "--reason", "x"}, `no resource type "nonsense"`},
+		"not Flux's":           {[]string{"gitops-drift", "break-glass", "namespace/default", "--for", "5m", "--reason", "x"}, "Flux does not manage it"},
+		"no policy":            {[]string{"gitops-drift", "break-glass", "crd/widgets.contoso.com", "--for", "5m", "--reason", "x"}, "no EditPolicy lets anybody break glass"},
+		"nothing of that name": {[]string{"gitops-drift", "break-glass", "close", "none"}, "there is no BreakGlass none"},
+	} {
+		if result := kubectl(t, "", test.args...); result.Code != 2 || !strings.Contains(result.Stderr, test.want) {
+			t.Errorf("%s: exit code %d, want %q: %s", name, result.Code, test.want, result.Stderr)
+		}
+	}
+
+	opened := must(t, "", append(object, "--for", "30m", "--reason", "pods are killed", "--group", "oncall")...)
+	name := regexp.MustCompile(`^BreakGlass (payments-api-\w+) is open until \d\d:\d\d:\d\d UTC: oncall@contoso\.com and group oncall may edit deployment/payments-api\.
+Flux is held off it\. What cannot be held: a deletion`).FindStringSubmatch(opened)
+	if name == nil {
+		t.Fatalf("it says\n%s", opened)
+	}
+	must(t, "", raise...)
+	if list := must(t, "", "gitops-drift", "break-glass", "list"); !regexp.MustCompile(name[1] + ` +payments/deployment/payments-api +oncall@contoso\.com +\d+m left +held off +pods are killed`).MatchString(list) {
+		t.Errorf("the list is\n%s", list)
+	}
+	status := kubectl(t, "", "gitops-drift", "status")
+	if !regexp.MustCompile(`payments-api \d+m left`).MatchString(status.Stdout) {
+		t.Errorf("the status is\n%s%s", status.Stdout, status.Stderr)
+	}
+	drift := kubectl(t, "", "gitops-drift", "deployment/payments-api", "-n", "payments", "-o", "wide")
+	if drift.Code != 1 || !strings.Contains(drift.Stdout, "not act: BreakGlass "+name[1]+" is active") || strings.Contains(drift.Stdout, "annotations") {
+		t.Errorf("drift is\n%s%s", drift.Stdout, drift.Stderr)
+	}
+	closed := must(t, "", "gitops-drift", "break-glass", "close", name[1])
+	if want := "resources.limits.memory: 512Mi → 1Gi by oncall@contoso.com\n"; !strings.HasSuffix(closed, want) {
+		t.Errorf("closing says\n%s", closed)
+	}
+	eventually(t, "git's value is back", func() bool { return memory(t) == "512Mi" })
+}
