@@ -64,15 +64,24 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 	if err != nil {
 		return prediction{}, err
 	}
-	content := fields.Remove(applied.Object, own.Difference(declared.Union(emptyLists(own, desired)).Union(stay)), declared.Union(others))
+	content := fields.Prune(applied.Object, own.Difference(declared.Union(emptyLists(own, desired)).Union(stay)), declared.Union(others))
 	if takes {
 		content = strip(content)
 	}
 	if isService(live) {
 		content = unallocated(content, live)
 	}
-	next, err := p.completed(ctx, applied, content)
-	return prediction{next: next, managers: managers, applied: after}, err
+	out := prediction{managers: managers, applied: after}
+	if out.next, err = p.completed(ctx, applied, content); err != nil {
+		return prediction{}, err
+	}
+	// A map that git has empty and that lost what it had became null, if the API server takes that; the apply after it
+	// makes it empty again.
+	if refilled, changed := fields.WithEmpties(out.next.Object, desired.Object, out.shape()); changed {
+		content, _ = refilled.(map[string]any)
+		out.next, err = p.completed(ctx, out.next, content)
+	}
+	return out, err
 }
 
 // apply makes Flux's server-side apply by dry-run and returns its outcome and the managers afterwards. Where the object is

@@ -173,8 +173,10 @@ func TestRemoveTakesWhatNobodyElseHolds(t *testing.T) {
 		{name: "a leaf", root: "a: {b: 1, c: 2}", set: `{"f:a":{"f:b":{}}}`, keep: `{"f:a":{"f:c":{}}}`, want: "a: {c: 2}"},
 		{name: "what nobody holds, such as a default, beside the last field that somebody held", root: "a: {b: 1, c: 2}\nd: 1", set: `{"f:a":{"f:b":{}}}`, want: "d: 1"},
 		{name: "a map that another manager holds stays, empty", root: "a: {b: {c: 1}}", set: `{"f:a":{"f:b":{".":{},"f:c":{}}}}`, keep: `{"f:a":{"f:b":{}}}`, want: "a: {b: {}}"},
-		{name: "the keys of an item of which another manager holds another field", root: "l: [{name: a, v: 1, w: 2}]",
-			set: `{"f:l":{"k:{\"name\":\"a\"}":{".":{},"f:name":{},"f:v":{}}}}`, keep: `{"f:l":{"k:{\"name\":\"a\"}":{"f:w":{}}}}`, want: "l: [{name: a, w: 2}]"},
+		{name: "an item of which another manager holds a field, but not the item", root: "l: [{name: a, v: 1, w: 2}]\nx: 1",
+			set: `{"f:l":{"k:{\"name\":\"a\"}":{".":{},"f:name":{},"f:v":{}}}}`, keep: `{"f:l":{"k:{\"name\":\"a\"}":{"f:w":{}}}}`, want: "x: 1"},
+		{name: "the keys of an item that nobody takes away", root: "l: [{name: a, v: 1, w: 2}]",
+			set: `{"f:l":{"k:{\"name\":\"a\"}":{"f:name":{},"f:v":{}}}}`, keep: `{"f:l":{"k:{\"name\":\"a\"}":{"f:w":{}}}}`, want: "l: [{name: a, w: 2}]"},
 		{name: "an item whose key is left out", root: "l: [{}, {name: a}]", set: `{"f:l":{"k:{\"name\":\"\"}":{".":{}}}}`,
 			keep: `{"f:l":{"k:{\"name\":\"a\"}":{".":{}}}}`, want: "l: [{name: a}]"},
 		{name: "the map that became empty by it", root: "a: {b: {c: 1}}\nd: 1", set: `{"f:a":{"f:b":{"f:c":{}}}}`, want: "d: 1"},
@@ -209,6 +211,44 @@ func TestRemoveTakesWhatNobodyElseHolds(t *testing.T) {
 			got := Remove(root, set(t, test.set), keep)
 			if want := parseMap(t, test.want); !reflect.DeepEqual(got, want) {
 				t.Errorf("got %s, want %s", text(t, got), text(t, want))
+			}
+			if !reflect.DeepEqual(root, parseMap(t, test.root)) {
+				t.Errorf("the root itself was changed to %s", text(t, root))
+			}
+		})
+	}
+}
+
+func TestPruneLeavesNullWhereAMapStaysThatLostAllItHad(t *testing.T) {
+	root := parseMap(t, "a: {b: {c: 1}, l: [{name: x, m: {c: 1}}]}")
+	got := Prune(root, set(t, `{"f:a":{"f:b":{"f:c":{}},"f:l":{"k:{\"name\":\"x\"}":{"f:m":{"f:c":{}}}}}}`),
+		set(t, `{"f:a":{"f:b":{},"f:l":{"k:{\"name\":\"x\"}":{".":{},"f:m":{},"f:name":{}}}}}`))
+	if want := parseMap(t, "a: {b: null, l: [{name: x, m: null}]}"); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %s, want %s", text(t, got), text(t, want))
+	}
+}
+
+func TestWithEmptiesFillsInEmptyMapsAndNothingElse(t *testing.T) {
+	shape := NewShape(set(t, `{"f:l":{"k:{\"name\":\"x\"}":{"f:m":{}}}}`))
+	tests := []struct{ name, root, wanted, want string }{
+		{"where there is null", "a: {b: null}", "a: {b: {}}", "a: {b: {}}"},
+		{"where there is nothing", "a: {c: 1}", "a: {b: {}}", "a: {b: {}, c: 1}"},
+		{"not where there is something", "a: {b: {c: 1}}", "a: {b: {}}", "a: {b: {c: 1}}"},
+		{"not in a map that is not there", "x: 1", "a: {b: {}}", "x: 1"},
+		{"nothing but empty maps", "a: {}", "a: {b: 1, c: [], d: null}", "a: {}"},
+		{"in an item, wherever it stands", "l: [{name: y}, {name: x, m: null}]", "l: [{name: x, m: {}}]", "l: [{name: y}, {name: x, m: {}}]"},
+		{"not in an item that is not there", "l: [{name: y}]", "l: [{name: x, m: {}}]", "l: [{name: y}]"},
+		{"not in an atomic list", "k: [{m: null}]", "k: [{m: {}}]", "k: [{m: null}]"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			root := parseMap(t, test.root)
+			got, changed := WithEmpties(root, parse(t, test.wanted), shape)
+			if want := parse(t, test.want); !reflect.DeepEqual(got, want) {
+				t.Errorf("got %s, want %s", text(t, got), text(t, want))
+			}
+			if changed != (test.root != test.want) {
+				t.Errorf("changed: %t", changed)
 			}
 			if !reflect.DeepEqual(root, parseMap(t, test.root)) {
 				t.Errorf("the root itself was changed to %s", text(t, root))

@@ -5,23 +5,41 @@ import (
 )
 
 // Remove returns root without the fields in set, and without the lists and maps that became empty by it; root itself
-// is left as it is. A list item is removed whole where set has it as a member and keep holds nothing below it, and a
-// named field where set has it or something below it: what nobody owns, such as defaults, goes with it. This is what a server-side apply does to the fields that its manager stops declaring while keep, the
-// union of the other managers' sets, stays.
+// is left as it is. A list item is removed whole where set has it as a member and keep has not, and a named field where
+// set has it or something below it and keep has nothing of it: what nobody owns, such as defaults, goes with it. A map
+// that keep has itself stays, empty.
 func Remove(root map[string]any, set, keep *fieldpath.Set) map[string]any {
-	out, _ := removeFrom(root, set, keep).(map[string]any)
+	return removal{}.all(root, set, keep)
+}
+
+// Prune is what a server-side apply does to the fields that its manager stops declaring, set, while the union of the
+// other managers' sets, keep, stays: Remove, but where all that is in a map is removed and the map itself stays, it
+// becomes null.
+// Source: structured-merge-diff, Updater.prune and TypedValue.RemoveItems.
+func Prune(root map[string]any, set, keep *fieldpath.Set) map[string]any {
+	return removal{nulls: true}.all(root, set, keep)
+}
+
+// removal takes fields out of an object.
+type removal struct {
+	// nulls makes null of a map that stays and loses all that it has.
+	nulls bool
+}
+
+func (r removal) all(root map[string]any, set, keep *fieldpath.Set) map[string]any {
+	out, _ := r.from(root, set, keep).(map[string]any)
 	if out == nil {
 		out = map[string]any{}
 	}
 	return out
 }
 
-func removeFrom(parent any, set, keep *fieldpath.Set) any {
+func (r removal) from(parent any, set, keep *fieldpath.Set) any {
 	switch p := parent.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(p))
 		for name, v := range p {
-			if left, stays := removeElement(v, fieldpath.FieldNameElement(name), set, keep); stays {
+			if left, stays := r.element(v, fieldpath.FieldNameElement(name), set, keep); stays {
 				out[name] = left
 			}
 		}
@@ -37,7 +55,7 @@ func removeFrom(parent any, set, keep *fieldpath.Set) any {
 				out = append(out, item)
 				continue
 			}
-			if left, stays := removeElement(item, element, set, keep); stays {
+			if left, stays := r.element(item, element, set, keep); stays {
 				out = append(out, keyed(left, element))
 			}
 		}
@@ -60,27 +78,31 @@ func keyed(item any, element fieldpath.PathElement) any {
 	return item
 }
 
-// removeElement returns what is left of v, which may be a null that stays, and whether anything is.
-func removeElement(v any, element fieldpath.PathElement, set, keep *fieldpath.Set) (left any, stays bool) {
+// element returns what is left of v, which may be a null that stays, and whether anything is.
+func (r removal) element(v any, element fieldpath.PathElement, set, keep *fieldpath.Set) (left any, stays bool) {
 	sub := set.WithPrefix(element)
 	kept := keep.WithPrefix(element)
-	if (set.Members.Has(element) || element.FieldName != nil && !sub.Empty()) && !keep.Members.Has(element) && kept.Empty() {
+	if gone := set.Members.Has(element) || element.FieldName != nil && !sub.Empty(); gone && !keep.Members.Has(element) &&
+		(kept.Empty() || element.FieldName == nil) {
 		return nil, false
 	}
 	if v == nil || sub.Empty() {
 		return v, true
 	}
-	left = removeFrom(v, sub, kept)
+	left = r.from(v, sub, kept)
 	if left == nil && keep.Members.Has(element) {
-		return empty(v), true
+		return r.empty(v), true
 	}
 	return left, left != nil
 }
 
-// empty returns the empty list or map that v becomes when all its fields are removed and it stays itself.
-func empty(v any) any {
+// empty returns what v becomes when all its fields are removed and it stays itself.
+func (r removal) empty(v any) any {
 	if _, ok := v.([]any); ok {
 		return []any{}
+	}
+	if r.nulls {
+		return nil
 	}
 	return map[string]any{}
 }

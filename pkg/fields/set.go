@@ -1,6 +1,9 @@
 package fields
 
 import (
+	"maps"
+	"slices"
+
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
@@ -68,4 +71,56 @@ func withField(root any, name string, rest fieldpath.Path, value any) any {
 		return nil
 	}
 	return out
+}
+
+// WithEmpties returns root with the empty maps that wanted has where root has null or nothing, and whether there are
+// any; root itself is left as it is. Of lists only the items of those that shape knows to be associative are looked at,
+// as far as root has them.
+func WithEmpties(root, wanted any, shape *Shape) (out any, changed bool) {
+	switch w := wanted.(type) {
+	case map[string]any:
+		old, ok := root.(map[string]any)
+		if !ok {
+			return root, false
+		}
+		m := old
+		for name, v := range w {
+			next, set := old[name], false
+			if inner, ok := v.(map[string]any); ok && len(inner) == 0 && next == nil {
+				next, set = inner, true
+			} else {
+				next, set = WithEmpties(next, v, shape.below(fieldpath.FieldNameElement(name)))
+			}
+			if set && !changed {
+				m, changed = maps.Clone(old), true
+			}
+			if set {
+				m[name] = next
+			}
+		}
+		return m, changed
+	case []any:
+		kind, keys := shape.list()
+		old, ok := root.([]any)
+		if !ok || kind != associativeList {
+			return root, false
+		}
+		list, sub := old, shape.item()
+		for _, item := range w {
+			element, ok := keyElement(item, keys)
+			if !ok {
+				continue
+			}
+			before, at := child(old, element)
+			next, set := WithEmpties(before, item, sub)
+			if set && !changed {
+				list, changed = slices.Clone(old), true
+			}
+			if set {
+				list[at] = next
+			}
+		}
+		return list, changed
+	}
+	return root, false
 }

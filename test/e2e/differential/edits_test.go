@@ -1,5 +1,7 @@
 package differential
 
+import "strings"
+
 // edit is one way in which a person changes what Flux manages.
 type edit struct {
 	name string
@@ -82,6 +84,9 @@ var edits = []edit{
 	{name: "env added by a manager that Flux leaves alone", run: patch("deployment/api", "strategic", debugEnv, byHand), persists: true},
 	{name: "declared env changed by a manager that Flux leaves alone", run: patch("deployment/api", "strategic",
 		`{"spec":{"template":{"spec":{"containers":[{"name":"api","env":[{"name":"LEVEL","value":"debug"}]}]}}}}`, byHand)},
+	{name: "env added, and its value changed by a manager that Flux leaves alone", run: [][]string{
+		{"patch", "deployment/api", "-n", "shop", "--type", "strategic", "-p", debugEnv},
+		{"patch", "deployment/api", "-n", "shop", "--type", "strategic", "-p", strings.Replace(debugEnv, `"1"`, `"2"`, 1), byHand}}},
 	{name: "kubectl set env adds", run: kubectl("set", "env", "deployment/api", "-n", "shop", "TRACE=on")},
 	{name: "kubectl set env changes", run: kubectl("set", "env", "deployment/api", "-n", "shop", "LEVEL=debug")},
 	{name: "kubectl set env removes", run: kubectl("set", "env", "deployment/api", "-n", "shop", "REGION-")},
@@ -182,6 +187,9 @@ var edits = []edit{
 		`{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}`)},
 	{name: "autoscaler behaviour added", run: patch("hpa/worker", "merge", `{"spec":{"behavior":{"scaleUp":{"selectPolicy":"Min"}}}}`)},
 	{name: "custom resource: a map that git has empty filled", run: patch("widget/open", "merge", `{"spec":{"free":{"a":"b"}}}`)},
+	{name: "custom resource: a map that git has empty filled in Flux's name", run: kubectl("apply", "--server-side", "--force-conflicts",
+		"--field-manager=kustomize-controller", "-f", "-"),
+		stdin: `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"open","namespace":"shop"},"spec":{"free":{"a":"b"}}}`},
 	{name: "custom resource: deleted and created again, with an empty list", run: [][]string{
 		{"delete", "widget/open", "-n", "shop"}, {"create", "-f", "-"}},
 		stdin: `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"open","namespace":"shop"},"spec":{"parts":[],"size":1}}`},
