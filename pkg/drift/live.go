@@ -3,6 +3,7 @@ package drift
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,14 +20,20 @@ import (
 )
 
 // liveObjects reads the objects of a cluster: all labelled objects of a kind with one LIST the first time that the kind is
-// asked for, others one by one.
+// asked for, or those of one namespace where that is all that one may list, others one by one.
 type liveObjects struct {
 	client client.Client
 	pages  *Pages
 	// label is the one that all the objects carry.
 	label string
 	mu    sync.Mutex
-	kinds map[schema.GroupVersionKind]*kindList
+	lists map[place]*kindList
+}
+
+// place is what a list is of: the objects of a kind in a namespace or, where that is empty, in the whole cluster.
+type place struct {
+	kind      schema.GroupVersionKind
+	namespace string
 }
 
 type kindList struct {
@@ -39,7 +46,10 @@ type kindList struct {
 
 // get returns the live object, nil if there is none.
 func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	kind := l.read(ctx, want.GroupVersionKind())
+	kind := l.read(ctx, place{kind: want.GroupVersionKind()})
+	if apierrors.IsForbidden(kind.err) && want.GetNamespace() != "" {
+		kind = l.read(ctx, place{want.GroupVersionKind(), want.GetNamespace()})
+	}
 	if apimeta.IsNoMatchError(kind.err) || apierrors.IsNotFound(kind.err) {
 		return nil, l.gone(want.GroupVersionKind())
 	}
@@ -62,14 +72,14 @@ func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) 
 	return object, nil
 }
 
-// read lists the objects of a kind, the first time that it is asked to.
-func (l *liveObjects) read(ctx context.Context, gvk schema.GroupVersionKind) *kindList {
-	kind := l.kind(gvk)
-	kind.once.Do(func() {
-		kind.objects, kind.err = l.pages.list(ctx, gvk, l.label)
-		kind.done.Store(true)
+// read lists what is there, the first time that it is asked to.
+func (l *liveObjects) read(ctx context.Context, at place) *kindList {
+	list := l.list(at)
+	list.once.Do(func() {
+		list.objects, list.err = l.pages.list(ctx, at, l.label)
+		list.done.Store(true)
 	})
-	return kind
+	return list
 }
 
 // prefetch begins to list the kinds of which the owners note that they applied selected objects, so that this goes on
@@ -94,18 +104,31 @@ func (l *liveObjects) prefetch(ctx context.Context, owners []kustomizev1.Kustomi
 	}
 	var group sync.WaitGroup
 	for gvk := range kinds {
-		group.Go(func() { l.read(ctx, gvk) })
+		group.Go(func() { l.read(ctx, place{kind: gvk}) })
 	}
 	return group.Wait
 }
 
-// listed are the objects of a kind if they have been listed, else nil.
-func (l *liveObjects) listed(gvk schema.GroupVersionKind) map[desired.Key]listedObject {
-	kind := l.kind(gvk)
-	if !kind.done.Load() || kind.err != nil {
+// listed are the objects of a place if they have been listed, else nil.
+func (l *liveObjects) listed(at place) map[desired.Key]listedObject {
+	list := l.list(at)
+	if !list.done.Load() || list.err != nil {
 		return nil
 	}
-	return kind.objects
+	return list.objects
+}
+
+// namespaces are those in which something could be listed that could not be listed in the whole cluster.
+func (l *liveObjects) namespaces() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	found := map[string]bool{}
+	for at, list := range l.lists {
+		if at.namespace != "" && list.done.Load() && list.err == nil {
+			found[at.namespace] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 // gone is nil if the kind is not served in any version, so that it has no objects. Whoever has cached what the server
@@ -124,14 +147,14 @@ func (l *liveObjects) gone(gvk schema.GroupVersionKind) error {
 	return nil
 }
 
-func (l *liveObjects) kind(gvk schema.GroupVersionKind) *kindList {
+func (l *liveObjects) list(at place) *kindList {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.kinds == nil {
-		l.kinds = map[schema.GroupVersionKind]*kindList{}
+	if l.lists == nil {
+		l.lists = map[place]*kindList{}
 	}
-	if l.kinds[gvk] == nil {
-		l.kinds[gvk] = &kindList{}
+	if l.lists[at] == nil {
+		l.lists[at] = &kindList{}
 	}
-	return l.kinds[gvk]
+	return l.lists[at]
 }

@@ -34,6 +34,8 @@ type Elsewhere struct {
 type KindError struct {
 	Kind schema.GroupKind
 	Err  error
+	// Namespaces are those in which they could be listed all the same.
+	Namespaces []string
 }
 
 // unordered are kinds that nobody puts into git and clusters are full of. Listing them costs the API server the most.
@@ -99,9 +101,7 @@ func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, liv
 		}
 	}
 	for owner, objects := range byOwner {
-		if err := s.left(ctx, owner, objects, result, known.built[owner]); err != nil {
-			return err
-		}
+		s.left(ctx, owner, objects, result, known.built[owner])
 	}
 	sort.Slice(result.Elsewhere, func(i, j int) bool {
 		return result.Elsewhere[i].Owner.String() < result.Elsewhere[j].Owner.String()
@@ -109,13 +109,19 @@ func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, liv
 	return nil
 }
 
+// servedKind is a kind that the cluster serves.
+type servedKind struct {
+	schema.GroupVersionKind
+	namespaced bool
+}
+
 // kinds are the kinds whose objects can be listed, in the versions that the API server prefers.
-func (s *Scanner) kinds(selection Selection) ([]schema.GroupVersionKind, error) {
+func (s *Scanner) kinds(selection Selection) ([]servedKind, error) {
 	lists, err := s.Discovery.ServerPreferredResources()
 	if failed := (*discovery.ErrGroupDiscoveryFailed)(nil); err != nil && !errors.As(err, &failed) {
 		return nil, fmt.Errorf("the cluster does not tell which kinds it has: %w", err)
 	}
-	var out []schema.GroupVersionKind
+	var out []servedKind
 	for _, list := range lists {
 		version, err := schema.ParseGroupVersion(list.GroupVersion)
 		if err != nil {
@@ -129,31 +135,35 @@ func (s *Scanner) kinds(selection Selection) ([]schema.GroupVersionKind, error) 
 				selection.Namespace != "" && !resource.Namespaced:
 				continue
 			}
-			out = append(out, kind)
+			out = append(out, servedKind{kind, resource.Namespaced})
 		}
 	}
 	return out, nil
 }
 
 // claims lists the objects of these kinds that carry a Kustomization's labels with proof.
-func (s *Scanner) claims(ctx context.Context, kinds []schema.GroupVersionKind, known *known, live *liveObjects, selection Selection) (claims []claimed, unlisted []KindError) {
+func (s *Scanner) claims(ctx context.Context, kinds []servedKind, known *known, live *liveObjects, selection Selection) (claims []claimed, unlisted []KindError) {
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(max(s.Concurrency, 1))
+	namespaces := live.namespaces()
 	for _, kind := range kinds {
 		group.Go(func() error {
-			var found []claimed
-			var err error
-			if listed := live.listed(kind); listed != nil {
-				found, err = claimsAmong(listed, known, selection)
-			} else {
-				found, err = s.claimsOf(ctx, kind, selection)
+			found, err := s.claimsIn(ctx, place{kind: kind.GroupVersionKind, namespace: selection.Namespace}, known, live, selection)
+			var readable []string
+			if apierrors.IsForbidden(err) && kind.namespaced && selection.Namespace == "" {
+				for _, namespace := range namespaces {
+					more, err := s.claimsIn(ctx, place{kind.GroupVersionKind, namespace}, known, live, selection)
+					if err == nil {
+						found, readable = append(found, more...), append(readable, namespace)
+					}
+				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			claims = append(claims, found...)
 			if err != nil && !apimeta.IsNoMatchError(err) && !apierrors.IsNotFound(err) && !apierrors.IsMethodNotSupported(err) {
-				unlisted = append(unlisted, KindError{Kind: kind.GroupKind(), Err: err})
+				unlisted = append(unlisted, KindError{Kind: kind.GroupKind(), Err: err, Namespaces: readable})
 			}
 			return nil
 		})
@@ -162,6 +172,16 @@ func (s *Scanner) claims(ctx context.Context, kinds []schema.GroupVersionKind, k
 	sort.Slice(claims, func(i, j int) bool { return claims[i].object.sortKey() < claims[j].object.sortKey() })
 	sort.Slice(unlisted, func(i, j int) bool { return unlisted[i].Kind.String() < unlisted[j].Kind.String() })
 	return claims, unlisted
+}
+
+// claimsIn are the claims at a place, of which the objects may have been listed already.
+func (s *Scanner) claimsIn(ctx context.Context, at place, known *known, live *liveObjects, selection Selection) ([]claimed, error) {
+	for _, listed := range []map[desired.Key]listedObject{live.listed(place{kind: at.kind}), live.listed(at)} {
+		if listed != nil {
+			return claimsAmong(listed, known, selection)
+		}
+	}
+	return s.claimsOf(ctx, at, selection)
 }
 
 // claim adds an object to the claims if it is one.
@@ -191,7 +211,7 @@ func claimsAmong(listed map[desired.Key]listedObject, known *known, selection Se
 	return claims, nil
 }
 
-func (s *Scanner) claimsOf(ctx context.Context, kind schema.GroupVersionKind, selection Selection) ([]claimed, error) {
+func (s *Scanner) claimsOf(ctx context.Context, at place, selection Selection) ([]claimed, error) {
 	var selector client.ListOption = client.HasLabels{ownership.Kustomization.NameLabel()}
 	if owner := selection.Owner; owner.Name != "" {
 		selector = client.MatchingLabels{owner.Kind.NameLabel(): owner.Name, owner.Kind.NamespaceLabel(): owner.Namespace}
@@ -200,16 +220,16 @@ func (s *Scanner) claimsOf(ctx context.Context, kind schema.GroupVersionKind, se
 	next := ""
 	for {
 		page := &metav1.PartialObjectMetadataList{}
-		page.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		err := s.Lister.List(ctx, page, selector, client.InNamespace(selection.Namespace), client.Limit(pageSize), client.Continue(next))
+		page.SetGroupVersionKind(at.kind.GroupVersion().WithKind(at.kind.Kind + "List"))
+		err := s.Lister.List(ctx, page, selector, client.InNamespace(at.namespace), client.Limit(pageSize), client.Continue(next))
 		if next != "" && apierrors.IsResourceExpired(err) {
-			return s.claimsOf(ctx, kind, selection)
+			return s.claimsOf(ctx, at, selection)
 		}
 		if err != nil {
 			return out, err
 		}
 		for i := range page.Items {
-			out = claim(out, kind, &page.Items[i])
+			out = claim(out, at.kind, &page.Items[i])
 		}
 		if next = page.GetContinue(); next == "" {
 			return out, nil
@@ -219,8 +239,8 @@ func (s *Scanner) claimsOf(ctx context.Context, kind schema.GroupVersionKind, se
 
 // left puts the findings about objects that claim owner to it. It looks again, at the owner as it is now: what Flux
 // applied while the scan was under way is in no inventory that the scan has read, and while Flux reconciles, or fails to,
-// it notes what it applied only at the end.
-func (s *Scanner) left(ctx context.Context, owner ownership.Owner, objects []Object, result *Result, built bool) error {
+// it notes what it applied only at the end. Where that cannot be read, the owner says so.
+func (s *Scanner) left(ctx context.Context, owner ownership.Owner, objects []Object, result *Result, built bool) {
 	var ks kustomizev1.Kustomization
 	err := s.Client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, &ks)
 	gone := apierrors.IsNotFound(err)
@@ -228,36 +248,51 @@ func (s *Scanner) left(ctx context.Context, owner ownership.Owner, objects []Obj
 	case gone:
 		if s.elsewhere(ctx, owner.Namespace) {
 			result.Elsewhere = append(result.Elsewhere, Elsewhere{Owner: owner, Objects: len(objects)})
-			return nil
+			return
 		}
 	case err != nil:
-		return fmt.Errorf("%s cannot be read: %w", owner, err)
+		result.of(owner).Err = fmt.Errorf("%s of it here cannot be compared, for it cannot be read: %w", those(len(objects)), err)
+		return
 	case !decided(&ks, built):
-		return nil
+		return
 	}
 	inventory, err := inventoryOf(&ks)
 	if err != nil {
-		return err
+		result.of(owner).Err = err
+		return
 	}
-	at := slices.IndexFunc(result.Owners, func(o OwnerResult) bool { return o.Owner == owner })
 	for _, object := range objects {
 		if _, noted := inventory[object.desiredKey()]; noted {
 			continue
 		}
-		if claims, err := s.stillClaims(ctx, object, owner); err != nil {
-			return err
-		} else if !claims {
-			continue
+		claims, err := s.stillClaims(ctx, object, owner)
+		switch {
+		case err != nil:
+			of := result.of(owner)
+			of.Unproven = append(of.Unproven, ObjectError{Object: object, Err: err})
+		case claims:
+			of := result.of(owner)
+			of.Gone = gone
+			of.orphan(object)
+			order(of.Findings)
 		}
-		if at < 0 {
-			at, result.Owners = len(result.Owners), append(result.Owners, OwnerResult{Owner: owner, Gone: gone})
-		}
-		result.Owners[at].orphan(object)
 	}
-	if at >= 0 {
-		order(result.Owners[at].Findings)
+}
+
+func those(objects int) string {
+	if objects == 1 {
+		return "the object"
 	}
-	return nil
+	return fmt.Sprintf("%d objects", objects)
+}
+
+// of is the result of owner, made if there is none.
+func (r *Result) of(owner ownership.Owner) *OwnerResult {
+	at := slices.IndexFunc(r.Owners, func(o OwnerResult) bool { return o.Owner == owner })
+	if at < 0 {
+		at, r.Owners = len(r.Owners), append(r.Owners, OwnerResult{Owner: owner})
+	}
+	return &r.Owners[at]
 }
 
 // decided reports whether Flux has noted all that it has applied of an owner, or what it is about to note is known.

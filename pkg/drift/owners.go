@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -59,7 +64,7 @@ func (s *Scanner) owners(ctx context.Context, selection Selection) (owners, erro
 	}
 	out.kustomizations, out.releases = kustomizations.Items, releases.Items
 	switch {
-	case len(failed) < 2:
+	case len(failed) < 2 || len(out.kustomizations)+len(out.releases) > 0:
 		return out, nil
 	case len(out.unlisted) == 0:
 		return owners{}, ErrNoFlux
@@ -88,17 +93,68 @@ func (s *Scanner) read(ctx context.Context, owner ownership.Owner, into client.O
 	return nil
 }
 
+// list lists the owners of a kind. Where one may list those of some namespaces alone, into has these, and the error says so.
 func (s *Scanner) list(ctx context.Context, kind schema.GroupVersionKind, into client.ObjectList) error {
 	err := s.Client.List(ctx, into)
 	switch {
 	case apimeta.IsNoMatchError(err), apierrors.IsNotFound(err): // Who has cached what the server offers is told so by the list.
 		return s.notServed(kind)
 	case apierrors.IsForbidden(err):
+		if readable := s.listIn(ctx, into); len(readable) > 0 {
+			return fmt.Errorf("only those in %s can be listed, and others may manage objects too; ask for the right to list them in every namespace: %w",
+				strings.Join(readable, ", "), err)
+		}
 		return fmt.Errorf("they cannot be listed; ask for the right to list them, or name one that you may read with --owner: %w", err)
 	case err != nil:
 		return fmt.Errorf("they cannot be listed: %w", err)
 	}
 	return nil
+}
+
+// listIn lists into those of each namespace where one may, and returns these namespaces.
+func (s *Scanner) listIn(ctx context.Context, into client.ObjectList) (readable []string) {
+	namespaces := s.namespaces(ctx)
+	found := make([][]runtime.Object, len(namespaces))
+	listed := make([]bool, len(namespaces))
+	var group errgroup.Group
+	group.SetLimit(max(s.Concurrency, 1))
+	for i, namespace := range namespaces {
+		group.Go(func() error {
+			page, ok := into.DeepCopyObject().(client.ObjectList)
+			if !ok || s.Client.List(ctx, page, client.InNamespace(namespace)) != nil {
+				return nil
+			}
+			var err error
+			found[i], err = apimeta.ExtractList(page)
+			listed[i] = err == nil
+			return nil
+		})
+	}
+	_ = group.Wait() // Who may not list them has none.
+	var items []runtime.Object
+	for i, namespace := range namespaces {
+		if listed[i] {
+			items, readable = append(items, found[i]...), append(readable, namespace)
+		}
+	}
+	if apimeta.SetList(into, items) != nil {
+		return nil
+	}
+	return readable
+}
+
+// namespaces are those of the cluster or, where one may not list them, the likely ones.
+func (s *Scanner) namespaces(ctx context.Context) []string {
+	all := &metav1.PartialObjectMetadataList{}
+	all.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "NamespaceList"})
+	if s.Lister == nil || s.Lister.List(ctx, all) != nil {
+		return slices.Compact(slices.Sorted(slices.Values(s.Namespaces)))
+	}
+	out := make([]string, 0, len(all.Items))
+	for i := range all.Items {
+		out = append(out, all.Items[i].Name)
+	}
+	return out
 }
 
 // notServed tells a kind that is not there from one that an old Flux serves in other versions.

@@ -48,8 +48,9 @@ type listedObject struct {
 	text string
 }
 
-// list lists the objects of a kind that carry a label.
-func (p *Pages) list(ctx context.Context, kind schema.GroupVersionKind, label string) (map[desired.Key]listedObject, error) {
+// list lists the objects of a place that carry a label.
+func (p *Pages) list(ctx context.Context, at place, label string) (map[desired.Key]listedObject, error) {
+	kind := at.kind
 	mapping, err := p.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
 		return nil, err
@@ -58,14 +59,18 @@ func (p *Pages) list(ctx context.Context, kind schema.GroupVersionKind, label st
 	if kind.Group == "" {
 		root = "/api"
 	}
+	root = path.Join(root, kind.Version)
+	if at.namespace != "" {
+		root = path.Join(root, "namespaces", at.namespace)
+	}
 	objects, next := map[desired.Key]listedObject{}, ""
 	for {
-		answer := p.server.Get().AbsPath(root, kind.Version, mapping.Resource.Resource).
+		answer := p.server.Get().AbsPath(root, mapping.Resource.Resource).
 			Param("labelSelector", label).Param("limit", strconv.Itoa(pageSize)).Param("continue", next).Do(ctx)
 		// It decodes what the API server says about an error, as Raw does not.
 		err := answer.Error()
 		if next != "" && apierrors.IsResourceExpired(err) {
-			return p.list(ctx, kind, label)
+			return p.list(ctx, at, label)
 		}
 		if err != nil {
 			return nil, err

@@ -112,6 +112,8 @@ type Scanner struct {
 	// what the API server warns of a kind says nothing about drift, so it should drop warnings.
 	Discovery discovery.ServerResourcesInterface
 	Lister    client.Reader
+	// Namespaces are where owners are looked for by somebody who may list neither all owners nor namespaces.
+	Namespaces []string
 	// Progress, if not nil, is told how many owners of how many have been begun.
 	Progress func(done, of int)
 }

@@ -38,6 +38,8 @@ type Unlisted struct {
 	Group   string `json:"group,omitempty"`
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
+	// Namespaces are those in which they could be listed all the same.
+	Namespaces []string `json:"namespaces,omitempty"`
 }
 
 // Remark is about an owner.
@@ -141,7 +143,7 @@ func (r *DriftReport) add(scan Scan) {
 		r.Elsewhere = append(r.Elsewhere, Elsewhere{Cluster: scan.Cluster, Owner: ownerRef(e.Owner), Objects: e.Objects})
 	}
 	for _, e := range scan.Value.Unlisted {
-		r.Unlisted = append(r.Unlisted, Unlisted{Cluster: scan.Cluster, Group: e.Kind.Group, Kind: e.Kind.Kind, Message: e.Err.Error()})
+		r.Unlisted = append(r.Unlisted, Unlisted{Cluster: scan.Cluster, Group: e.Kind.Group, Kind: e.Kind.Kind, Message: e.Err.Error(), Namespaces: e.Namespaces})
 	}
 }
 

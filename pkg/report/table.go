@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -356,9 +358,6 @@ func differs(count Counts, from string) string {
 	return strings.Join(parts, " and ")
 }
 
-// shownKinds is how many kinds one sentence names.
-const shownKinds = 5
-
 // beside tells what is no drift of this cluster's owners, and what was not looked at.
 func (t Table) beside(cluster string, result *drift.Result) string {
 	in := ""
@@ -370,22 +369,54 @@ func (t Table) beside(cluster string, result *drift.Result) string {
 		sentences = append(sentences, fmt.Sprintf("%s%s %s of %s, which applies from another cluster; ask for drift there.",
 			plural(e.Objects, "object"), in, isOrAre(e.Objects), e.Owner))
 	}
-	if n := len(result.Unlisted); n > 0 {
-		names := make([]string, 0, shownKinds+1)
-		for _, e := range result.Unlisted[:min(n, shownKinds)] {
-			names = append(names, e.Kind.String())
-		}
-		if n > shownKinds {
-			names = append(names, fmt.Sprintf("%d more kinds", n-shownKinds))
-		}
-		sentences = append(sentences, fmt.Sprintf("Orphans%s were not looked for among %s: %s",
-			in, strings.Join(names, ", "), firstLine(result.Unlisted[0].Err.Error())))
-	}
+	sentences = append(sentences, unlisted(in, result.Unlisted)...)
 	var b strings.Builder
 	for _, sentence := range sentences {
 		b.WriteString(wrap(printable(sentence), tableWidth) + "\n")
 	}
 	return b.String()
+}
+
+// unlisted says where orphans were not looked for.
+func unlisted(in string, kinds []drift.KindError) []string {
+	if len(kinds) == 0 {
+		return nil
+	}
+	var nowhere, somewhere []string
+	namespaces := map[string]bool{}
+	for _, e := range kinds {
+		if len(e.Namespaces) == 0 {
+			nowhere = append(nowhere, e.Kind.String())
+			continue
+		}
+		somewhere = append(somewhere, e.Kind.String())
+		for _, namespace := range e.Namespaces {
+			namespaces[namespace] = true
+		}
+	}
+	var parts []string
+	if len(nowhere) > 0 {
+		parts = append(parts, "were not looked for among "+few(nowhere, "kind"))
+	}
+	if len(somewhere) > 0 {
+		parts = append(parts, fmt.Sprintf("were looked for only in %s among %s", few(slices.Sorted(maps.Keys(namespaces)), "namespace"), few(somewhere, "kind")))
+	}
+	return []string{fmt.Sprintf("Orphans%s %s: %s", in, strings.Join(parts, ", and "), firstLine(kinds[0].Err.Error()))}
+}
+
+// shown is how many names one sentence has of what is of the same sort.
+const shown = 5
+
+// few names some of what is called noun.
+func few(names []string, noun string) string {
+	more := len(names) - shown
+	switch {
+	case more > 1:
+		return fmt.Sprintf("%s and %d more %ss", strings.Join(names[:shown], ", "), more, noun)
+	case len(names) > 1:
+		return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+	}
+	return names[0]
 }
 
 func isOrAre(n int) string {

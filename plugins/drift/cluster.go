@@ -21,6 +21,9 @@ const (
 	requestBurst      = 800
 )
 
+// fluxNamespace is where Flux, and most owners, are.
+const fluxNamespace = "flux-system"
+
 // connect returns a scanner of a cluster, and what tells its kinds, for as long as ctx.
 func (o *options) connect(ctx context.Context, cluster string, stderr io.Writer) (*drift.Scanner, meta.RESTMapper, error) {
 	config, mapper, err := o.clusters.Connection(ctx, cluster, stderr)
@@ -46,8 +49,13 @@ func (o *options) connect(ctx context.Context, cluster string, stderr io.Writer)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 	}
+	own, err := o.clusters.Namespace(cluster)
+	if err != nil {
+		return nil, nil, err
+	}
 	return &drift.Scanner{
-		Client: c, Pages: pages, Builder: builder.WithCache(cli.Cache(o.clusters.Config)), OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
+		Namespaces: []string{own, fluxNamespace},
+		Client:     c, Pages: pages, Builder: builder.WithCache(cli.Cache(o.clusters.Config)), OverrideManagers: o.overrideManagers, Concurrency: 8, Discovery: kinds, Lister: lister,
 	}, mapper, nil
 }
 

@@ -149,6 +149,15 @@ func (c *Clusters) Connection(ctx context.Context, name string, stderr io.Writer
 	return config, mapper, nil
 }
 
+// Namespace is the one that the flags or the kubeconfig name for one of the clusters that Names returned.
+func (c *Clusters) Namespace(name string) (string, error) {
+	namespace, _, err := c.flags(name).ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return "", fmt.Errorf("cannot read the kubeconfig: %w", err)
+	}
+	return namespace, nil
+}
+
 // flags are kubectl's flags for one cluster. ConfigFlags remember what they were used for, so each cluster needs its own.
 func (c *Clusters) flags(name string) *genericclioptions.ConfigFlags {
 	from, flags := c.Config, genericclioptions.NewConfigFlags(true)
