@@ -108,8 +108,7 @@ type Scanner struct {
 	OverrideManagers []string
 	// Concurrency is how many objects are checked at a time; at least 1.
 	Concurrency int
-	// Discovery tells the kinds among which orphans are looked for; nil looks for none. Lister lists their objects' metadata;
-	// what the API server warns of a kind says nothing about drift, so it should drop warnings.
+	// Discovery tells the kinds among which orphans are looked for; nil looks for none. Lister lists their objects' metadata.
 	Discovery discovery.ServerResourcesInterface
 	Lister    client.Reader
 	// Namespaces are where owners are looked for by somebody who may list neither all owners nor namespaces.

@@ -144,11 +144,12 @@ func (o *options) one(cmd *cobra.Command) (client.Client, apimeta.RESTMapper, er
 	if len(clusters) != 1 {
 		return nil, nil, errors.New("glass is broken in one cluster at a time; choose it with --context")
 	}
-	scanner, mapper, err := o.connect(cmd.Context(), clusters[0], cmd.ErrOrStderr())
+	config, mapper, err := o.clusters.Connection(cmd.Context(), clusters[0], cmd.ErrOrStderr())
 	if err != nil {
 		return nil, nil, err
 	}
-	return scanner.Client, mapper, nil
+	c, _, err := cli.Connect(config, mapper)
+	return c, mapper, err
 }
 
 // target finds the object that is to be edited, and what manages it.

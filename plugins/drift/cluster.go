@@ -31,13 +31,13 @@ func (o *options) connect(ctx context.Context, cluster string, stderr io.Writer)
 		return nil, nil, err
 	}
 	config.QPS, config.Burst = requestsPerSecond, requestBurst
+	// What the API server warns of a kind, or of an object that is applied by dry-run, says nothing about drift.
+	config.WarningHandler = rest.NoWarnings{}
 	c, builder, err := cli.Connect(config, mapper)
 	if err != nil {
 		return nil, nil, err
 	}
-	quiet := rest.CopyConfig(config)
-	quiet.WarningHandler = rest.NoWarnings{}
-	lister, err := client.New(quiet, client.Options{Mapper: mapper})
+	lister, err := client.New(config, client.Options{Mapper: mapper})
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot use the kubeconfig: %w", err)
 	}
