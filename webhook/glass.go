@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -47,15 +48,23 @@ func (g *glasses) fresh(ctx context.Context) ([]v1alpha1.BreakGlass, error) {
 	return list.Items, err
 }
 
-// active reports whether a BreakGlass is active for an object. The API server is asked only where the policy lets anybody
-// break glass.
-func (g *glasses) active(ctx context.Context, owner ownership.Owner, object desired.Key) (bool, error) {
+// active returns how long a BreakGlass for an object is active yet, 0 for none. The API server is asked only where the
+// policy lets anybody break glass.
+func (g *glasses) active(ctx context.Context, owner ownership.Owner, object desired.Key) (time.Duration, error) {
 	p, err := g.policy(object, owner)
 	if err != nil || p == nil || p.Spec.BreakGlass == nil {
-		return false, err
+		return 0, err
 	}
 	list, err := g.fresh(ctx)
-	return err == nil && breakglass.Active(list, p, object, g.clock.Now()) != nil, err
+	if err != nil {
+		return 0, err
+	}
+	now := g.clock.Now()
+	glass := breakglass.Active(list, p, object, now)
+	if glass == nil {
+		return 0, nil
+	}
+	return breakglass.Ends(glass, p).Sub(now), nil
 }
 
 // addHolds adds what holds Flux off the objects of BreakGlasses.

@@ -70,6 +70,7 @@ func TestFor(t *testing.T) {
 		"no policy":                             {one(nil), nil, api, ann, ""},
 		"a policy without a rule":               {one(nil), &v1alpha1.EditPolicy{}, api, ann, ""},
 		"closed":                                {one(func(g *v1alpha1.BreakGlass) { g.Spec.Closed = true }), rule("p", oncall), api, ann, ""},
+		"found to be over by a faster clock":    {one(func(g *v1alpha1.BreakGlass) { g.Status.Ended = &metav1.Time{Time: now} }), rule("p", oncall), api, ann, ""},
 		"being deleted":                         {one(func(g *v1alpha1.BreakGlass) { g.DeletionTimestamp = &metav1.Time{Time: now} }), rule("p", oncall), api, ann, ""},
 		"a moment before its end":               {one(aged(time.Hour - time.Second)), rule("p", oncall), api, ann, "a"},
 		"at its end":                            {one(aged(time.Hour)), rule("p", oncall), api, ann, ""},

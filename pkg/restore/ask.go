@@ -71,6 +71,13 @@ func (l *Loop) request(ctx context.Context, o *outcome, reason Reason, s standin
 	case shown == "" || l.tracks.asked(o.key) == shown:
 		return
 	}
+	if broken, err := l.glass(ctx, o); err != nil {
+		l.failed(o, err)
+		return
+	} else if broken {
+		l.standDown(o, Glass)
+		return
+	}
 	if wait := l.turns.take(o.state.Owner, time.Now()); wait > 0 {
 		l.again(o.key, wait)
 		return

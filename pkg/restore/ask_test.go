@@ -146,6 +146,32 @@ func TestAPanicIsOneObjectsOnly(t *testing.T) {
 	}
 }
 
+// TestAnObjectIsLookedAtWhenItsBreakGlassIsOver has nobody tell the loop of the end.
+func TestAnObjectIsLookedAtWhenItsBreakGlassIsOver(t *testing.T) {
+	l := broken(t, logr.Discard())
+	l.options.Glass = func(context.Context, ownership.Owner, desired.Key) (time.Duration, error) {
+		return 50 * time.Millisecond, nil
+	}
+	o := &outcome{key: app, state: &desired.State{Owner: owner}}
+	if active, err := l.glass(t.Context(), o); !active || err != nil {
+		t.Fatal(active, err)
+	}
+	l.standDown(o, Glass)
+	found := make(chan desired.Key, 1)
+	go func() {
+		key, _ := l.queue.Get()
+		found <- key
+	}()
+	select {
+	case key := <-found:
+		if key != app {
+			t.Errorf("it looks at %v", key)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nobody looks at it again")
+	}
+}
+
 func TestTheMetricOfFightsNamesAtMostSoManyRivals(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m, err := newMetrics(registry)

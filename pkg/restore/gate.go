@@ -24,7 +24,7 @@ type Reason string
 const (
 	// ByPolicy: no policy wants this object restored.
 	ByPolicy Reason = "policy"
-	// Glass: a BreakGlass is active for this object.
+	// Glass: a BreakGlass is active for this object, or has not given it back yet.
 	Glass Reason = "glass"
 	// Encrypted: its values are encrypted with SOPS, so what Flux applies is not known here. Flux is asked.
 	Encrypted Reason = "encrypted"
@@ -83,7 +83,10 @@ func objectStop(want desired.Object, live *unstructured.Unstructured) Reason {
 	if live.GetDeletionTimestamp() != nil {
 		return Terminating
 	}
-	if _, out := ownership.OptOut(live); out {
+	if optOut, out := ownership.OptOut(live); out {
+		if held, ours := ownership.HoldOf(live); ours && optOut == held.Sets+"="+ownership.Disabled {
+			return Glass
+		}
 		return OptedOut
 	}
 	if want.Encrypted {

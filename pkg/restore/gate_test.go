@@ -106,6 +106,17 @@ func TestObjectStop(t *testing.T) {
 	terminating := object("", "")
 	terminating.SetDeletionTimestamp(&metav1.Time{Time: time.Now()})
 	plain := object("", "")
+	held := func(sets string) *unstructured.Unstructured {
+		u := object(ownership.Hold, ownership.Held{BreakGlass: "oom", Sets: sets}.String())
+		annotations := u.GetAnnotations()
+		annotations[sets] = ownership.Disabled
+		u.SetAnnotations(annotations)
+		return u
+	}
+	ignored := held(ownership.HelmDriftDetection)
+	annotations := ignored.GetAnnotations()
+	annotations[ownership.SSA] = ownership.Ignore
+	ignored.SetAnnotations(annotations)
 	for _, test := range []struct {
 		name      string
 		want      *unstructured.Unstructured
@@ -119,6 +130,8 @@ func TestObjectStop(t *testing.T) {
 		{"git opts out", object(ownership.Reconcile, "disabled"), false, plain, OptedOut},
 		{"git opts out of what is missing", object(ownership.Reconcile, "disabled"), false, nil, OptedOut},
 		{"the object opts out", plain, false, object(ownership.SSA, "ignore"), OptedOut},
+		{"a BreakGlass holds Flux off", plain, false, held(ownership.Reconcile), Glass},
+		{"a BreakGlass held it off, and somebody opts out in another way", plain, false, ignored, OptedOut},
 		{"other values do not opt out", plain, false, object(ownership.SSA, "Merge"), ""},
 		{"terminating", plain, false, terminating, Terminating},
 		{"a job that its time to live removed", job(map[string]any{"ttlSecondsAfterFinished": int64(0)}), false, nil, Finished},

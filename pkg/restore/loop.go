@@ -66,9 +66,10 @@ type Options struct {
 	// Allowed says whether policy wants an object of this owner restored. It is called often and concurrently; see
 	// Loop.PolicyChanged.
 	Allowed func(owner ownership.Owner, object desired.Key) bool
-	// Glass says whether a BreakGlass is active for an object, by what the API server says now: it is asked before a write.
-	// Nil if there are none. Loop.PolicyChanged says that one has ended.
-	Glass   func(ctx context.Context, owner ownership.Owner, object desired.Key) (bool, error)
+	// Glass says how much longer a BreakGlass is active for an object, 0 for none, by what the API server says now: it is
+	// asked before a write, and before Flux is asked for one. Nil if there are none. Loop.PolicyChanged says that one has
+	// ended before its time.
+	Glass   func(ctx context.Context, owner ownership.Owner, object desired.Key) (time.Duration, error)
 	Metrics prometheus.Registerer
 	Log     logr.Logger
 	// Recorder writes events on owners; nil writes none.

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -24,6 +25,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
@@ -38,9 +40,15 @@ type world struct {
 	// other is the owner that the live object's labels name, if any.
 	claimed, other bool
 	allowed        bool
+	// glass is how long a BreakGlass lasts yet, blind is why nobody can tell.
+	glass time.Duration
+	blind error
+	// encrypted and unbuilt say that values, or everything, of git is unknown here, so that only Flux can be asked.
+	encrypted, unbuilt bool
 
-	mu     sync.Mutex
-	writes []string
+	mu sync.Mutex
+	// writes are those of the object, asks those of the owner.
+	writes, asks []string
 }
 
 // one is one of several, each as likely as the others.
@@ -56,6 +64,7 @@ func randomOwner(random *rand.Rand) *kustomizev1.Kustomization {
 	ks := ready()
 	ks.TypeMeta = metav1.TypeMeta{APIVersion: kustomizev1.GroupVersion.String(), Kind: "Kustomization"}
 	ks.Namespace, ks.Name = owner.Namespace, owner.Name
+	ks.Status.Inventory = &kustomizev1.ResourceInventory{Entries: []kustomizev1.ResourceRef{{ID: "shop_app__ConfigMap", Version: "v1"}}}
 	if rarely(random, 10) {
 		ks.Spec.Suspend = true
 	}
@@ -94,9 +103,16 @@ func randomOwner(random *rand.Rand) *kustomizev1.Kustomization {
 
 func randomWorld(random *rand.Rand) *world {
 	w := &world{fresh: randomOwner(random), want: configMap("app", "1"), allowed: !rarely(random, 10), other: rarely(random, 2)}
+	w.encrypted, w.unbuilt = rarely(random, 6), rarely(random, 6)
 	w.cached = w.fresh
 	if rarely(random, 3) {
 		w.cached = randomOwner(random)
+	}
+	switch {
+	case rarely(random, 8):
+		w.glass = time.Hour
+	case rarely(random, 8):
+		w.blind = errors.New("the BreakGlasses cannot be listed")
 	}
 	if rarely(random, 8) {
 		w.want.SetAnnotations(map[string]string{one(random, ownership.Reconcile, ownership.SSA): one(random, ownership.Disabled, ownership.Ignore, "Merge")})
@@ -104,7 +120,7 @@ func randomWorld(random *rand.Rand) *world {
 	if rarely(random, 5) {
 		return w
 	}
-	w.live = managed(configMap("app", "2"))
+	w.live = wrote(managed(configMap("app", "2")), "kubectl-edit", "", `{"f:data":{"f:more":{}}}`)
 	if rarely(random, 8) {
 		w.live.SetAnnotations(map[string]string{one(random, ownership.Reconcile, ownership.SSA): one(random, ownership.Disabled, ownership.Ignore, "Merge")})
 	}
@@ -145,24 +161,32 @@ func wants(ks *kustomizev1.Kustomization) bool {
 	return is(conditions, meta.ReadyCondition, metav1.ConditionTrue)
 }
 
+// optsOut says that an object has Flux leave it alone.
+func optsOut(object *unstructured.Unstructured) bool {
+	annotations := object.GetAnnotations()
+	return annotations[ownership.Reconcile] == ownership.Disabled || annotations[ownership.SSA] == ownership.Ignore
+}
+
+// open says that neither policy, nor a BreakGlass, nor the live object keeps anybody from writing.
+func (w *world) open() bool {
+	return w.allowed && w.glass == 0 && w.blind == nil && (w.live == nil || w.live.GetDeletionTimestamp() == nil && !optsOut(w.live))
+}
+
 // free says that nothing but the owner keeps the loop from writing.
 func (w *world) free() bool {
-	for _, object := range []*unstructured.Unstructured{w.want, w.live} {
-		if object == nil {
-			continue
-		}
-		if annotations := object.GetAnnotations(); annotations[ownership.Reconcile] == ownership.Disabled || annotations[ownership.SSA] == ownership.Ignore {
-			return false
-		}
-	}
-	gone := w.live == nil
-	return w.allowed && (gone || w.live.GetDeletionTimestamp() == nil) && (gone || !w.claimed || !w.other)
+	moved := w.live != nil && w.claimed && w.other
+	return w.open() && !moved && !optsOut(w.want)
 }
 
 // ServeHTTP is the API server.
 func (w *world) ServeHTTP(out http.ResponseWriter, request *http.Request) {
 	var answer any
 	switch name := request.URL.Path[strings.LastIndex(request.URL.Path, "/")+1:]; {
+	case request.Method != http.MethodGet && name == owner.Name:
+		w.mu.Lock()
+		w.asks = append(w.asks, request.Method+" "+request.URL.String())
+		w.mu.Unlock()
+		answer = w.fresh
 	case request.Method != http.MethodGet:
 		if request.URL.Query().Get("dryRun") == "" {
 			w.mu.Lock()
@@ -206,57 +230,80 @@ func (l lagging) Get(_ context.Context, key client.ObjectKey, into client.Object
 	return nil
 }
 
-// restoreIn has the loop look at the object once.
-func restoreIn(t *testing.T, w *world) (Reason, error) {
+// look has the loop look once at the object, which has been held for a minute for one of the reasons for which Flux is
+// asked. It returns for which reason it was left alone, empty if it was not or that failed.
+func (w *world) look(t *testing.T, before Reason) Reason {
 	t.Helper()
 	server := httptest.NewServer(w)
 	defer server.Close()
-	mapper := apimeta.NewDefaultRESTMapper(nil)
+	mapper := apimeta.NewDefaultRESTMapper([]schema.GroupVersion{{Version: "v1"}, kustomizev1.GroupVersion})
 	mapper.Add(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, apimeta.RESTScopeNamespace)
 	mapper.Add(kustomizev1.GroupVersion.WithKind("Kustomization"), apimeta.RESTScopeNamespace)
 	store := &desired.Store{}
-	if err := store.Set(&desired.State{
-		Owner: owner, Revision: applied, Generation: 3, Digest: "sha256:aa", Objects: []desired.Object{{Unstructured: w.want}},
-	}); err != nil {
-		t.Fatal(err)
-	}
 	l, err := New(Options{
 		Config: &rest.Config{Host: server.URL}, Mapper: mapper, Owners: lagging{world: w}, Desired: store,
 		Allowed: func(ownership.Owner, desired.Key) bool { return w.allowed }, Metrics: prometheus.NewRegistry(), Log: logr.Discard(),
+		Glass: func(context.Context, ownership.Owner, desired.Key) (time.Duration, error) { return w.glass, w.blind },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, state, _ := store.Find(app)
-	return l.restore(t.Context(), &outcome{key: app, state: state, want: &want, kind: want.GroupVersionKind()})
+	l.queue = priorityqueue.New[desired.Key]("property")
+	defer l.queue.ShutDown()
+	if w.unbuilt {
+		l.unbuilt.set(map[desired.Key]inventoried{app: {owner: owner, version: "v1"}})
+	} else if err := store.Set(&desired.State{
+		Owner: owner, Revision: applied, Generation: 3, Digest: "sha256:aa", Objects: []desired.Object{{Unstructured: w.want, Encrypted: w.encrypted}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l.tracks.hold(app, owner, before, time.Now().Add(-time.Minute))
+	l.attempt(t.Context(), app)
+	track := l.tracks.byKey[app]
+	if track == nil || track.retry > 0 && track.held == before {
+		return ""
+	}
+	return track.held
 }
 
 func TestTheLoopWritesIfAndOnlyIfNothingSaysStandDown(t *testing.T) {
-	const rounds = 1500
+	const rounds = 2000
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 5)) //nolint:gosec // Not for secrets.
-	wrote := 0
+	wrote, asked := 0, 0
 	for round := range rounds {
 		w := randomWorld(random)
-		reason, err := restoreIn(t, w)
-		if err != nil {
-			t.Fatalf("seed %d, round %d: %v", seed, round, err)
-		}
+		before := one(random, Unbuilt, Encrypted, OtherRevision, OtherBuild)
+		reason := w.look(t, before)
+		known := !w.encrypted && !w.unbuilt
 		may := w.free() && wants(w.fresh)
+		must := may && (w.cached == nil || wants(w.cached))
 		switch {
-		case len(w.writes) > 0 && !may:
+		case len(w.writes) > 0 && (!may || !known):
 			t.Fatalf("seed %d, round %d: writes %v in %s", seed, round, w.writes, w)
-		case len(w.writes) == 0 && may && (w.cached == nil || wants(w.cached)):
+		case len(w.asks) > 0 && (!w.open() || w.fresh == nil || w.fresh.Spec.Suspend || w.fresh.DeletionTimestamp != nil):
+			t.Fatalf("seed %d, round %d: has Flux write in %s", seed, round, w)
+		case known && must && len(w.writes) == 0:
 			t.Fatalf("seed %d, round %d: stands down because of %q in %s", seed, round, reason, w)
-		case len(w.writes) > 0:
-			wrote++
-		case reason == "":
+		case w.mustAsk(before) && must && len(w.asks) == 0:
+			t.Fatalf("seed %d, round %d: does not ask Flux because of %q in %s", seed, round, reason, w)
+		case known && len(w.writes) == 0 && reason == "" && w.blind == nil:
 			t.Fatalf("seed %d, round %d: stands down and does not say why in %s", seed, round, w)
 		}
+		wrote += min(1, len(w.writes))
+		asked += min(1, len(w.asks))
 	}
-	if wrote < rounds/50 || wrote > rounds/2 {
-		t.Errorf("seed %d: wrote in %d of %d worlds, so that the test says little", seed, wrote, rounds)
+	if wrote < rounds/60 || wrote > rounds/2 || asked < rounds/200 {
+		t.Errorf("seed %d: wrote in %d of %d worlds and asked in %d, so that the test says little", seed, wrote, rounds, asked)
 	}
+}
+
+// mustAsk says that only Flux can put the object back, has been waited for, and shows to have something to do.
+func (w *world) mustAsk(before Reason) bool {
+	if w.cached == nil || w.live != nil && w.live.GetAnnotations()[ownership.SSA] == ownership.Merge {
+		return false
+	}
+	return w.unbuilt && before == Unbuilt || !w.unbuilt && w.encrypted && before == Encrypted
 }
 
 // String is a world in a failure.
@@ -269,5 +316,6 @@ func (w *world) String() string {
 		}
 		parts = append(parts, string(text))
 	}
-	return fmt.Sprintf("cached %s\nfresh %s\nwant %s\nlive %s\nclaimed %t other %t allowed %t", parts[0], parts[1], parts[2], parts[3], w.claimed, w.other, w.allowed)
+	return fmt.Sprintf("cached %s\nfresh %s\nwant %s\nlive %s\nclaimed %t other %t allowed %t glass %s blind %v encrypted %t unbuilt %t",
+		parts[0], parts[1], parts[2], parts[3], w.claimed, w.other, w.allowed, w.glass, w.blind, w.encrypted, w.unbuilt)
 }

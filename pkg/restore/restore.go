@@ -91,8 +91,7 @@ func (l *Loop) attempt(ctx context.Context, key desired.Key) {
 	case reason == Terminating, reason == Immutable:
 		l.postpone(o, reason)
 	case reason != "":
-		s := l.tracks.hold(key, o.state.Owner, reason, time.Now())
-		l.report(o, reason, s)
+		s := l.standDown(o, reason)
 		if asks {
 			l.request(ctx, o, reason, s)
 		}
@@ -101,6 +100,26 @@ func (l *Loop) attempt(ctx context.Context, key desired.Key) {
 	case o.want == nil:
 		l.tracks.settled(key, time.Now())
 	}
+}
+
+// standDown leaves an object alone, until something gives reason to look again: at the latest, the end of its BreakGlass.
+func (l *Loop) standDown(o *outcome, reason Reason) standing {
+	s := l.tracks.hold(o.key, o.state.Owner, reason, time.Now())
+	l.report(o, reason, s)
+	if reason == Glass && o.broken > 0 {
+		l.again(o.key, o.broken)
+	}
+	return s
+}
+
+// glass reports whether a BreakGlass is active for an object.
+func (l *Loop) glass(ctx context.Context, o *outcome) (bool, error) {
+	if l.options.Glass == nil {
+		return false, nil
+	}
+	var err error
+	o.broken, err = l.options.Glass(ctx, o.state.Owner, o.key)
+	return o.broken > 0, err
 }
 
 // failed has an object tried again later.
@@ -124,6 +143,8 @@ type outcome struct {
 	// read says that the object was looked up; live is what it was then, nil if it was gone.
 	read bool
 	live *unstructured.Unstructured
+	// broken is how long a BreakGlass for the object lasts yet, 0 if there is none or nobody asked.
+	broken time.Duration
 	// changed says that the object was put back.
 	changed bool
 }
@@ -201,10 +222,8 @@ func (l *Loop) restore(ctx context.Context, o *outcome) (Reason, error) {
 	if reason := ownerStop(ks, state); reason != "" {
 		return reason, nil
 	}
-	if l.options.Glass != nil {
-		if active, err := l.options.Glass(ctx, state.Owner, key); active || err != nil {
-			return Glass, err
-		}
+	if broken, err := l.glass(ctx, o); broken || err != nil {
+		return Glass, err
 	}
 	as, err := l.clients.of(ks)
 	if err != nil {

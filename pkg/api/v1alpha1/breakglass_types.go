@@ -163,9 +163,9 @@ type DriftedField struct {
 // Ends returns when the time of a BreakGlass is over, unless it is closed before.
 func (b *BreakGlass) Ends() time.Time { return b.CreationTimestamp.Add(b.Spec.Duration.Duration) }
 
-// Active reports whether it is in force at now.
+// Active reports whether it is in force at now. What was found to be over is so for good, whatever a clock says.
 func (b *BreakGlass) Active(now time.Time) bool {
-	return !b.Spec.Closed && b.DeletionTimestamp.IsZero() && now.Before(b.Ends())
+	return !b.Spec.Closed && b.DeletionTimestamp.IsZero() && b.Status.Ended == nil && now.Before(b.Ends())
 }
 
 // BreakGlassList is a list of BreakGlasses.
