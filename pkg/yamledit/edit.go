@@ -1,0 +1,313 @@
+package yamledit
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// patch puts a text in place of a part of the document's.
+type patch struct {
+	span
+	text string
+}
+
+// Set makes value, a string, the value at a path of keys of a document that is a mapping. What is missing of the path is
+// added behind the last key of the mapping that it is missing in. A value that others refer to by its anchor stays theirs.
+func (d *Document) Set(value string, path ...string) error {
+	return d.change(path, func(tree map[string]any, key string) { tree[key] = scalar{"!!str", value} }, func() ([]patch, error) {
+		return d.set(value, path)
+	})
+}
+
+// Delete removes the key at a path, with the comment on its line. Comments above it stay, since nobody knows what they
+// are about. It is no error that the key is not there.
+func (d *Document) Delete(path ...string) error {
+	if d.Get(path...) == nil {
+		return nil
+	}
+	return d.change(path, func(tree map[string]any, key string) { delete(tree, key) }, func() ([]patch, error) {
+		return d.remove(path)
+	})
+}
+
+// change makes patches and holds what becomes of the document against what want makes of what it says now.
+func (d *Document) change(path []string, want func(tree map[string]any, key string), patches func() ([]patch, error)) error {
+	before, err := d.tree()
+	if err != nil {
+		return err
+	}
+	tree, ok := before.(map[string]any)
+	if !ok {
+		return &SyntaxError{Line: d.Line(), Reason: "is no mapping"}
+	}
+	for _, key := range path[:len(path)-1] {
+		inner, ok := tree[key].(map[string]any)
+		if !ok {
+			if old, there := tree[key].(scalar); tree[key] != nil && (!there || old.tag != "!!null") {
+				return &SyntaxError{Line: d.Line(), Reason: fmt.Sprintf("%s is no mapping", strings.Join(path[:len(path)-1], "."))}
+			}
+			inner = map[string]any{}
+			tree[key] = inner
+		}
+		tree = inner
+	}
+	want(tree, path[len(path)-1])
+	todo, err := patches()
+	if err != nil {
+		return d.refused(path, err)
+	}
+	changed, err := parse(apply(d.text, todo), d.above)
+	if err != nil {
+		return d.refused(path, errNowhere)
+	}
+	after, err := changed.tree()
+	if err != nil || !reflect.DeepEqual(before, after) {
+		return d.refused(path, errNowhere)
+	}
+	*d = *changed
+	return nil
+}
+
+func (d *Document) refused(path []string, err error) error {
+	line := d.Line()
+	for i := range path {
+		if n := d.Get(path[:i+1]...); n != nil {
+			line = d.LineOf(n)
+		}
+	}
+	return fmt.Errorf("line %d: %s: %w", line, strings.Join(path, "."), err)
+}
+
+func apply(text string, patches []patch) string {
+	slices.SortStableFunc(patches, func(a, b patch) int { return b.start - a.start })
+	for _, p := range patches {
+		text = text[:p.start] + p.text + text[p.end:]
+	}
+	return text
+}
+
+// reach walks down a path as far as there are mappings. It returns the last mapping, where it stands, and the keys that
+// are left.
+func (d *Document) reach(path []string) (*yaml.Node, place, []string, error) {
+	n, in := d.root, place{indent: -1}
+	for i, key := range path {
+		_, value := entry(n, key)
+		switch {
+		case n.Kind == yaml.AliasNode:
+			return nil, in, nil, fmt.Errorf("%s is an alias of what stands elsewhere; write it out first", strings.Join(path[:i], "."))
+		case n.Kind != yaml.MappingNode || value == nil || len(path) == i+1:
+			return n, in, path[i:], nil
+		case value.Kind != yaml.MappingNode && value.Kind != yaml.AliasNode: // null
+			return n, in, path[i:], nil
+		}
+		within, err := d.within(n, in)
+		if err != nil {
+			return nil, in, nil, err
+		}
+		n, in = value, within
+	}
+	return n, in, nil, nil
+}
+
+// within is inside of a mapping that may be empty.
+func (d *Document) within(n *yaml.Node, in place) (place, error) {
+	if len(n.Content) == 0 {
+		return place{flow: true, indent: in.indent}, nil
+	}
+	return d.inside(n, in)
+}
+
+func (d *Document) set(value string, path []string) ([]patch, error) {
+	n, in, keys, err := d.reach(path)
+	if err != nil {
+		return nil, err
+	}
+	within, err := d.within(n, in)
+	if err != nil {
+		return nil, err
+	}
+	if _, old := entry(n, keys[0]); old != nil {
+		return d.overwrite(old, within, keys[1:], value)
+	}
+	return d.insert(n, in, within, keys, value)
+}
+
+// overwrite puts a value in place of another one; keys are those of mappings that have to be around it.
+func (d *Document) overwrite(old *yaml.Node, in place, keys []string, value string) ([]patch, error) {
+	at, err := d.span(old, in)
+	if err != nil {
+		return nil, err
+	}
+	moved, err := d.inherit(old, at)
+	if err != nil {
+		return nil, err
+	}
+	text := ""
+	switch {
+	case len(keys) > 0 && in.flow:
+		text = flowEntries(keys, value)
+	case len(keys) > 0:
+		text = d.newline() + d.blockEntries(keys, value, in.indent+d.unit())
+		for at.start > 0 && d.text[at.start-1] == ' ' {
+			at.start--
+		}
+	case old.Kind == yaml.ScalarNode:
+		text = d.restyle(old, at, in, value)
+	default:
+		text = scalarText(value, in.flow)
+	}
+	if at.start == at.end && at.start > 0 && d.text[at.start-1] == ':' && len(keys) == 0 {
+		text = " " + text
+	}
+	return append(moved, patch{at, text}), nil
+}
+
+// inherit moves the anchor of a node that goes away, with what it stands for, to the first alias of it.
+func (d *Document) inherit(old *yaml.Node, at span) ([]patch, error) {
+	if old.Anchor == "" {
+		return nil, nil
+	}
+	var first *yaml.Node
+	var where place
+	var find func(n *yaml.Node, in place) error
+	find = func(n *yaml.Node, in place) error {
+		if n.Kind == yaml.AliasNode && n.Alias == old && first == nil {
+			first, where = n, in
+		}
+		if len(n.Content) == 0 || first != nil {
+			return nil
+		}
+		within, err := d.inside(n, in)
+		if err != nil {
+			return err
+		}
+		for _, inner := range n.Content {
+			if err := find(inner, within); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := find(d.root, place{indent: -1}); err != nil || first == nil {
+		return nil, err
+	}
+	text := d.text[at.start:at.end]
+	if old.Kind != yaml.ScalarNode || strings.ContainsAny(text, "\r\n") {
+		return nil, fmt.Errorf("other places refer to it as *%s; write it out there first", old.Anchor)
+	}
+	to, err := d.span(first, where)
+	if err != nil {
+		return nil, err
+	}
+	return []patch{{to, text}}, nil
+}
+
+func (d *Document) insert(n *yaml.Node, in, within place, keys []string, value string) ([]patch, error) {
+	at, err := d.span(n, in)
+	if err != nil {
+		return nil, err
+	}
+	if len(n.Content) == 0 { // {}
+		inner := flowEntries(keys, value)
+		if in.flow || in.indent < 0 || at.start == 0 || d.text[at.start-1] != ' ' {
+			return []patch{{at, inner}}, nil
+		}
+		at.start--
+		return []patch{{at, d.newline() + d.blockEntries(keys, value, in.indent+d.unit())}}, nil
+	}
+	key, last := n.Content[len(n.Content)-2], n.Content[len(n.Content)-1]
+	end, err := d.end(last, within)
+	if err != nil {
+		return nil, err
+	}
+	if !within.flow {
+		end = d.lineEnd(end)
+		text := d.newline() + d.blockEntries(keys, value, within.indent)
+		return []patch{{span{end, end}, text}}, nil
+	}
+	begin, err := d.offset(key)
+	if err != nil {
+		return nil, err
+	}
+	gap := " "
+	if line := d.text[d.lineStart(begin):begin]; strings.TrimSpace(line) == "" {
+		gap = d.newline() + line
+	}
+	text := "," + gap + strings.TrimSuffix(strings.TrimPrefix(flowEntries(keys, value), "{"), "}")
+	return []patch{{span{end, end}, text}}, nil
+}
+
+func (d *Document) remove(path []string) ([]patch, error) {
+	n, in, keys, err := d.reach(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) != 1 {
+		return nil, errNowhere
+	}
+	within, err := d.within(n, in)
+	if err != nil {
+		return nil, err
+	}
+	name, value := entry(n, keys[0])
+	at, err := d.span(value, within)
+	if err != nil {
+		return nil, err
+	}
+	moved, err := d.inherit(value, at)
+	if err != nil {
+		return nil, err
+	}
+	begin, err := d.offset(name)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.Index(n.Content, name)
+	if len(n.Content) == 2 {
+		var owner *yaml.Node
+		if len(path) > 1 {
+			owner, _ = entry(d.Get(path[:len(path)-2]...), path[len(path)-2])
+		}
+		return d.empty(n, owner, in, within, span{begin, at.end}, moved)
+	}
+	if !within.flow {
+		start := d.lineStart(begin)
+		if strings.TrimSpace(d.text[start:begin]) != "" {
+			return nil, errNowhere // behind the dash of a list
+		}
+		return append(moved, patch{span{start, d.nextLine(d.lineEnd(at.end))}, ""}), nil
+	}
+	if i+2 < len(n.Content) {
+		next, err := d.offset(n.Content[i+2])
+		return append(moved, patch{span{begin, next}, ""}), err
+	}
+	before, err := d.end(n.Content[i-1], within)
+	return append(moved, patch{span{before, at.end}, ""}), err
+}
+
+// empty takes the only entry out of a mapping, which stands below the key owner.
+func (d *Document) empty(n, owner *yaml.Node, in, within place, only span, moved []patch) ([]patch, error) {
+	at, err := d.span(n, in)
+	if err != nil {
+		return nil, err
+	}
+	if within.flow {
+		return append(moved, patch{at, "{}"}), nil
+	}
+	if owner == nil || owner.Line == n.Line {
+		return nil, errNowhere
+	}
+	colon, err := d.end(owner, place{flow: true}) // a key is a scalar on one line
+	if err != nil {
+		return nil, err
+	}
+	if colon, err = d.expect(d.blank(colon), ":"); err != nil {
+		return nil, err
+	}
+	start := d.lineStart(only.start)
+	return append(moved, patch{span{colon, colon}, " {}"}, patch{span{start, d.nextLine(d.lineEnd(only.end))}, ""}), nil
+}
