@@ -158,7 +158,7 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	defer func() { err = errors.Join(err, done()) }()
 	live := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.Kustomization.NameLabel()}
 	releases := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.HelmRelease.NameLabel()}
-	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}}
+	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}, released: map[ownership.Owner]int{}}
 	if !selection.OwnersOnly {
 		wait := live.prefetch(ctx, owners.kustomizations, selection)
 		defer wait()
@@ -171,9 +171,16 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
 		return s.owner(ctx, builder, ks, owner, live, selection, known)
 	})...)
-	if s.Discovery != nil && !selection.OwnersOnly && selection.Owner.Kind != ownership.HelmRelease {
+	var searches []search
+	if selection.Owner.Kind != ownership.HelmRelease {
+		searches = append(searches, search{ownership.Kustomization, live})
+	}
+	if selection.Owner.Kind != ownership.Kustomization && selection.Checkout == nil && !owners.withoutReleases {
+		searches = append(searches, search{ownership.HelmRelease, releases})
+	}
+	if s.Discovery != nil && !selection.OwnersOnly {
 		// What was found before the time was over is a result.
-		if err := s.orphans(ctx, result, known, live, selection); err != nil && ctx.Err() == nil {
+		if err := s.orphans(ctx, result, known, searches, selection); err != nil && ctx.Err() == nil {
 			return nil, err
 		}
 	}
