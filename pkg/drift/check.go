@@ -100,7 +100,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 		found := hold(readable(want.Unstructured, live, managers, policy), holder)
 		return withOptOuts(ownership.Kustomization, found, want.Unstructured, live, managers), errEncrypted
 	}
-	p := predictor{client: c.client, kind: ownership.Kustomization, takeover: policy.Takeover}
+	p := predictor{client: c.client, kind: ownership.Kustomization, takeover: policy.Takeover, ignore: policy.Ignore}
 	if ownership.Has(want, ownership.SSA, ownership.Merge) || ownership.Has(live, ownership.SSA, ownership.Merge) {
 		p.takeover = nil
 	}
@@ -110,15 +110,19 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 		if outcome, err = p.next(ctx, want.Unstructured, live, managers); err != nil {
 			return nil, explain(want.GroupVersionKind().GroupKind(), err)
 		}
-		if found, err = reverted(want.Unstructured, live, outcome, policy); err != nil {
-			return nil, err
-		}
+		found = reverted(want.Unstructured, live, outcome)
 	}
 	added, err := p.persisting(ctx, want.Unstructured, live, outcome)
 	if err != nil {
 		return nil, explain(want.GroupVersionKind().GroupKind(), err)
 	}
-	return withOptOuts(ownership.Kustomization, hold(told(append(found, added...), managers), holder), want.Unstructured, live, managers), nil
+	for _, f := range added {
+		// What another applier holds of a field that git declares and Flux ignores is found already.
+		if !slices.ContainsFunc(found, func(other Finding) bool { return other.Path.Equals(f.Path) }) {
+			found = append(found, f)
+		}
+	}
+	return withOptOuts(ownership.Kustomization, hold(told(found, managers), holder), want.Unstructured, live, managers), nil
 }
 
 // told takes out of findings what cannot be told where an object's managedFields were wiped: who wrote a value, and
@@ -163,20 +167,26 @@ func writtenByKubernetes(path fieldpath.Path) bool {
 	return false
 }
 
-// reverted are the differences between the live object and what Flux would make of it.
-func reverted(want, live *unstructured.Unstructured, outcome prediction, policy Policy) ([]Finding, error) {
+// reverted are the differences between the live object and what git wants of it: what Flux makes of them, and what it leaves.
+func reverted(want, live *unstructured.Unstructured, outcome prediction) []Finding {
 	shape := outcome.shape()
-	seen, err := visible(live, outcome.next, shape, policy.Ignore)
-	if err != nil {
-		return nil, err
-	}
 	found := changed(ownership.Kustomization, live, outcome.next, outcome.managers, shape)
 	for i := range found {
-		if outcome.unseen || !seen.Has(found[i].Path) || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
+		if outcome.unseen || ownership.Has(want, ownership.SSA, ownership.IfNotPresent) {
 			found[i].Verdict = Persists
 		}
 	}
-	return found, nil
+	if outcome.wanted == nil {
+		return found
+	}
+	for _, f := range changed(ownership.Kustomization, outcome.next, outcome.wanted, outcome.managers, shape) {
+		// What an apply changes beyond what differs is found already.
+		if sameAt(live, outcome.next, f.Path) {
+			f.Verdict = Persists
+			found = append(found, f)
+		}
+	}
+	return found
 }
 
 // Undone lists what an apply by Flux's manager put back between before and after, each field with the manager that had
@@ -205,33 +215,6 @@ func changed(kind ownership.Kind, live, next *unstructured.Unstructured, manager
 		found = append(found, f)
 	}
 	return found
-}
-
-// visible are the paths of the changes that the owner's ignore rules leave for Flux to see.
-func visible(live, next *unstructured.Unstructured, shape *fields.Shape, rules []jsondiff.IgnoreRule) (*fieldpath.Set, error) {
-	if len(rules) > 0 {
-		compiled, err := jsondiff.CompileIgnoreRules(rules)
-		if err != nil {
-			return nil, err
-		}
-		live, next = live.DeepCopy(), next.DeepCopy()
-		for selector, paths := range compiled {
-			if !selector.MatchUnstructured(next) {
-				continue
-			}
-			patch := jsondiff.GenerateRemovePatch(paths...)
-			for _, object := range []*unstructured.Unstructured{live, next} {
-				if err := jsondiff.ApplyPatchToUnstructured(object, patch); err != nil {
-					return nil, err
-				}
-			}
-		}
-	}
-	seen := fieldpath.NewSet()
-	for _, change := range diff(live, next, shape) {
-		seen.Insert(change.Path)
-	}
-	return seen, nil
 }
 
 // persisting are the fields that somebody added and that Flux's next apply leaves in place: they are in its outcome, and

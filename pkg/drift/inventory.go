@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	identity "github.com/fluxcd/cli-utils/pkg/object"
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,13 +23,34 @@ func inventoryOf(ks *kustomizev1.Kustomization) (inventory, error) {
 		return out, nil
 	}
 	for _, entry := range ks.Status.Inventory.Entries {
-		o, err := identity.ParseObjMetadata(entry.ID)
-		if err != nil {
-			return nil, fmt.Errorf("its inventory has an entry %q that cannot be read: %w", entry.ID, err)
+		if err := out.add(entry.ID, entry.Version); err != nil {
+			return nil, err
 		}
-		out[desired.Key{Group: o.GroupKind.Group, Kind: o.GroupKind.Kind, Namespace: o.Namespace, Name: o.Name}] = entry.Version
 	}
 	return out, nil
+}
+
+// releaseInventory is empty where helm-controller notes none, as older ones do.
+func releaseInventory(hr *helmv2.HelmRelease) (inventory, error) {
+	out := inventory{}
+	if hr.Status.Inventory == nil {
+		return out, nil
+	}
+	for _, entry := range hr.Status.Inventory.Entries {
+		if err := out.add(entry.ID, entry.Version); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (i inventory) add(id, version string) error {
+	o, err := identity.ParseObjMetadata(id)
+	if err != nil {
+		return fmt.Errorf("its inventory has an entry %q that cannot be read: %w", id, err)
+	}
+	i[desired.Key{Group: o.GroupKind.Group, Kind: o.GroupKind.Kind, Namespace: o.Namespace, Name: o.Name}] = version
+	return nil
 }
 
 // held compares what can be compared without a desired state: the objects of an inventory that are gone, and those that

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
 
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	"golang.org/x/sync/errgroup"
@@ -23,8 +25,8 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// Elsewhere counts the objects that carry the labels of an owner whose very namespace is not in the cluster: a
-// Kustomization of another cluster applies them (spec.kubeConfig), and there their desired state is known.
+// Elsewhere counts the objects that carry the labels of an owner whose very namespace is not in the cluster: an owner of
+// another cluster applies them (spec.kubeConfig), and there their desired state is known.
 type Elsewhere struct {
 	Owner   ownership.Owner
 	Objects int
@@ -56,6 +58,8 @@ type known struct {
 	objects map[desired.Key]bool
 	// built are the owners whose desired state is known.
 	built map[ownership.Owner]bool
+	// released are the revisions of the HelmReleases' releases that objects are known of.
+	released map[ownership.Owner]int
 }
 
 func (k *known) add(keys iter.Seq[desired.Key]) {
@@ -74,6 +78,22 @@ func (k *known) state(state *desired.State, applied bool) {
 	k.built[state.Owner] = applied
 }
 
+// release adds what a release holds of the revision that is noted in hr.
+func (k *known) release(state *desired.State, hr *helmv2.HelmRelease) error {
+	inventory, err := releaseInventory(hr)
+	if err != nil {
+		return err
+	}
+	k.add(maps.Keys(inventory))
+	k.add(keysOf(state))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if state.ByHand == "" {
+		k.released[state.Owner] = desired.Released(hr).Version
+	}
+	return nil
+}
+
 func keysOf(state *desired.State) iter.Seq[desired.Key] {
 	return func(yield func(desired.Key) bool) {
 		for _, object := range state.Objects {
@@ -84,24 +104,39 @@ func keysOf(state *desired.State) iter.Seq[desired.Key] {
 	}
 }
 
-// orphans finds the objects that carry the labels of a Kustomization and a managedFields entry of kustomize-controller,
-// and that no owner has in its inventory or desired state: Flux left them behind, and prunes them no more. Of every kind
-// that the cluster serves only metadata is listed, by label.
-func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, live *liveObjects, selection Selection) error {
+// search looks for the orphans of one kind of owner among objects that are listed by its label.
+type search struct {
+	owners ownership.Kind
+	live   *liveObjects
+}
+
+// orphans finds the objects that carry the labels of an owner and a managedFields entry of its controller, and that no
+// owner has in its inventory or desired state: Flux left them behind, and prunes them no more. Of every kind that the
+// cluster serves only metadata is listed, by label.
+func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, searches []search, selection Selection) error {
 	kinds, err := s.kinds(selection)
 	if err != nil {
 		return err
 	}
-	var claims []claimed
-	claims, result.Unlisted = s.claims(ctx, kinds, known, live, selection)
 	byOwner := map[ownership.Owner][]Object{}
-	for _, c := range claims {
-		if !known.objects[c.object.desiredKey()] && (selection.Object == nil || selection.Object(c.object)) {
-			byOwner[c.owner] = append(byOwner[c.owner], c.object)
+	unlisted := map[schema.GroupKind]KindError{}
+	for _, search := range searches {
+		claims, failed := s.claims(ctx, kinds, known, search, selection)
+		for _, e := range failed {
+			unlisted[e.Kind] = e
+		}
+		for _, c := range claims {
+			if !known.objects[c.object.desiredKey()] && (selection.Object == nil || selection.Object(c.object)) {
+				byOwner[c.owner] = append(byOwner[c.owner], c.object)
+			}
 		}
 	}
+	for _, e := range unlisted {
+		result.Unlisted = append(result.Unlisted, e)
+	}
+	sort.Slice(result.Unlisted, func(i, j int) bool { return result.Unlisted[i].Kind.String() < result.Unlisted[j].Kind.String() })
 	for owner, objects := range byOwner {
-		s.left(ctx, owner, objects, result, known.built[owner])
+		s.left(ctx, owner, objects, result, known)
 	}
 	sort.Slice(result.Elsewhere, func(i, j int) bool {
 		return result.Elsewhere[i].Owner.String() < result.Elsewhere[j].Owner.String()
@@ -141,19 +176,19 @@ func (s *Scanner) kinds(selection Selection) ([]servedKind, error) {
 	return out, nil
 }
 
-// claims lists the objects of these kinds that carry a Kustomization's labels with proof.
-func (s *Scanner) claims(ctx context.Context, kinds []servedKind, known *known, live *liveObjects, selection Selection) (claims []claimed, unlisted []KindError) {
+// claims lists the objects of these kinds that carry the labels of an owner of the search's kind with proof.
+func (s *Scanner) claims(ctx context.Context, kinds []servedKind, known *known, search search, selection Selection) (claims []claimed, unlisted []KindError) {
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(max(s.Concurrency, 1))
-	namespaces := live.namespaces()
+	namespaces := search.live.namespaces()
 	for _, kind := range kinds {
 		group.Go(func() error {
-			found, err := s.claimsIn(ctx, place{kind: kind.GroupVersionKind, namespace: selection.Namespace}, known, live, selection)
+			found, err := s.claimsIn(ctx, place{kind: kind.GroupVersionKind, namespace: selection.Namespace}, known, search, selection)
 			var readable []string
 			if apierrors.IsForbidden(err) && kind.namespaced && selection.Namespace == "" {
 				for _, namespace := range namespaces {
-					more, err := s.claimsIn(ctx, place{kind.GroupVersionKind, namespace}, known, live, selection)
+					more, err := s.claimsIn(ctx, place{kind.GroupVersionKind, namespace}, known, search, selection)
 					if err == nil {
 						found, readable = append(found, more...), append(readable, namespace)
 					}
@@ -170,31 +205,41 @@ func (s *Scanner) claims(ctx context.Context, kinds []servedKind, known *known, 
 	}
 	_ = group.Wait() // Errors are kept by kind.
 	sort.Slice(claims, func(i, j int) bool { return claims[i].object.sortKey() < claims[j].object.sortKey() })
-	sort.Slice(unlisted, func(i, j int) bool { return unlisted[i].Kind.String() < unlisted[j].Kind.String() })
 	return claims, unlisted
 }
 
 // claimsIn are the claims at a place, of which the objects may have been listed already.
-func (s *Scanner) claimsIn(ctx context.Context, at place, known *known, live *liveObjects, selection Selection) ([]claimed, error) {
-	for _, listed := range []map[desired.Key]listedObject{live.listed(place{kind: at.kind}), live.listed(at)} {
+func (s *Scanner) claimsIn(ctx context.Context, at place, known *known, search search, selection Selection) ([]claimed, error) {
+	for _, listed := range []map[desired.Key]listedObject{search.live.listed(place{kind: at.kind}), search.live.listed(at)} {
 		if listed != nil {
-			return claimsAmong(listed, known, selection)
+			return search.among(listed, known, selection)
 		}
 	}
-	return s.claimsOf(ctx, at, selection)
+	return s.claimsOf(ctx, at, search, selection)
 }
 
-// claim adds an object to the claims if it is one.
-func claim(claims []claimed, kind schema.GroupVersionKind, object metav1.Object) []claimed {
-	owner, ok := ownership.Proven(object)
-	if !ok || owner.Kind != ownership.Kustomization || object.GetDeletionTimestamp() != nil {
+// hook is the annotation of a chart's hooks, which are no part of a release.
+const hook = "helm.sh/hook"
+
+// unreleased are the kinds that helm-controller writes or that Helm never takes away: the chart's source, and CRDs.
+var unreleased = []schema.GroupKind{
+	{Group: "source.toolkit.fluxcd.io", Kind: "HelmChart"}, {Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"},
+}
+
+// claim adds an object to the claims if it is one. What is no part of a release is none.
+func (s search) claim(claims []claimed, kind schema.GroupVersionKind, object metav1.Object) []claimed {
+	owner, ok := ownership.ProvenAs(object, s.owners)
+	if !ok || object.GetDeletionTimestamp() != nil {
+		return claims
+	}
+	if s.owners == ownership.HelmRelease && (slices.Contains(unreleased, kind.GroupKind()) || object.GetAnnotations()[hook] != "") {
 		return claims
 	}
 	return append(claims, claimed{Object{GroupVersionKind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}, owner})
 }
 
-// claimsAmong are the claims among the labelled objects of a kind, those that are known left out.
-func claimsAmong(listed map[desired.Key]listedObject, known *known, selection Selection) (claims []claimed, err error) {
+// among are the claims among the labelled objects of a kind, those that are known left out.
+func (s search) among(listed map[desired.Key]listedObject, known *known, selection Selection) (claims []claimed, err error) {
 	for key, text := range listed {
 		if known.objects[key] || selection.Namespace != "" && key.Namespace != selection.Namespace {
 			continue
@@ -203,7 +248,7 @@ func claimsAmong(listed map[desired.Key]listedObject, known *known, selection Se
 		if err != nil {
 			return nil, err
 		}
-		claims = claim(claims, text.kind, object)
+		claims = s.claim(claims, text.kind, object)
 	}
 	if selection.Owner.Name != "" {
 		claims = slices.DeleteFunc(claims, func(c claimed) bool { return c.owner != selection.Owner })
@@ -211,8 +256,8 @@ func claimsAmong(listed map[desired.Key]listedObject, known *known, selection Se
 	return claims, nil
 }
 
-func (s *Scanner) claimsOf(ctx context.Context, at place, selection Selection) ([]claimed, error) {
-	var selector client.ListOption = client.HasLabels{ownership.Kustomization.NameLabel()}
+func (s *Scanner) claimsOf(ctx context.Context, at place, search search, selection Selection) ([]claimed, error) {
+	var selector client.ListOption = client.HasLabels{search.owners.NameLabel()}
 	if owner := selection.Owner; owner.Name != "" {
 		selector = client.MatchingLabels{owner.Kind.NameLabel(): owner.Name, owner.Kind.NamespaceLabel(): owner.Namespace}
 	}
@@ -223,13 +268,13 @@ func (s *Scanner) claimsOf(ctx context.Context, at place, selection Selection) (
 		page.SetGroupVersionKind(at.kind.GroupVersion().WithKind(at.kind.Kind + "List"))
 		err := s.Lister.List(ctx, page, selector, client.InNamespace(at.namespace), client.Limit(pageSize), client.Continue(next))
 		if next != "" && apierrors.IsResourceExpired(err) {
-			return s.claimsOf(ctx, at, selection)
+			return s.claimsOf(ctx, at, search, selection)
 		}
 		if err != nil {
 			return out, err
 		}
 		for i := range page.Items {
-			out = claim(out, at.kind, &page.Items[i])
+			out = search.claim(out, at.kind, &page.Items[i])
 		}
 		if next = page.GetContinue(); next == "" {
 			return out, nil
@@ -240,9 +285,8 @@ func (s *Scanner) claimsOf(ctx context.Context, at place, selection Selection) (
 // left puts the findings about objects that claim owner to it. It looks again, at the owner as it is now: what Flux
 // applied while the scan was under way is in no inventory that the scan has read, and while Flux reconciles, or fails to,
 // it notes what it applied only at the end. Where that cannot be read, the owner says so.
-func (s *Scanner) left(ctx context.Context, owner ownership.Owner, objects []Object, result *Result, built bool) {
-	var ks kustomizev1.Kustomization
-	err := s.Client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, &ks)
+func (s *Scanner) left(ctx context.Context, owner ownership.Owner, objects []Object, result *Result, known *known) {
+	inventory, sure, err := s.noted(ctx, owner, known)
 	gone := apierrors.IsNotFound(err)
 	switch {
 	case gone:
@@ -253,12 +297,7 @@ func (s *Scanner) left(ctx context.Context, owner ownership.Owner, objects []Obj
 	case err != nil:
 		result.of(owner).Err = fmt.Errorf("%s of it here cannot be compared, for it cannot be read: %w", those(len(objects)), err)
 		return
-	case !decided(&ks, built):
-		return
-	}
-	inventory, err := inventoryOf(&ks)
-	if err != nil {
-		result.of(owner).Err = err
+	case !sure:
 		return
 	}
 	for _, object := range objects {
@@ -277,6 +316,34 @@ func (s *Scanner) left(ctx context.Context, owner ownership.Owner, objects []Obj
 			order(of.Findings)
 		}
 	}
+}
+
+// noted are the objects that Flux notes now to have applied of an owner, and whether these, with those that are known, are
+// all of them.
+func (s *Scanner) noted(ctx context.Context, owner ownership.Owner, known *known) (noted inventory, sure bool, err error) {
+	key := client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}
+	if owner.Kind == ownership.HelmRelease {
+		var hr helmv2.HelmRelease
+		if err := s.Client.Get(ctx, key, &hr); err != nil {
+			return nil, false, err
+		}
+		noted, err = releaseInventory(&hr)
+		return noted, decidedRelease(&hr, known.released[owner]), err
+	}
+	var ks kustomizev1.Kustomization
+	if err := s.Client.Get(ctx, key, &ks); err != nil {
+		return nil, false, err
+	}
+	noted, err = inventoryOf(&ks)
+	return noted, decided(&ks, known.built[owner]), err
+}
+
+// decidedRelease reports whether the objects of a revision are all that Flux has applied of a release: it made none since,
+// and that one succeeded, so that Helm has removed what it does not have.
+func decidedRelease(hr *helmv2.HelmRelease, revision int) bool {
+	made := desired.Released(hr)
+	return made != nil && revision > 0 && made.Version == revision && made.Status == "deployed" &&
+		!apimeta.IsStatusConditionTrue(hr.Status.Conditions, meta.ReconcilingCondition)
 }
 
 func those(objects int) string {
@@ -313,7 +380,7 @@ func (s *Scanner) stillClaims(ctx context.Context, object Object, owner ownershi
 	if err := s.Client.Get(ctx, client.ObjectKey{Namespace: object.Namespace, Name: object.Name}, now); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
-	claims, ok := ownership.Proven(now)
+	claims, ok := ownership.ProvenAs(now, owner.Kind)
 	return ok && claims == owner && now.DeletionTimestamp == nil, nil
 }
 

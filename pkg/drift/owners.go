@@ -26,6 +26,8 @@ type owners struct {
 	releases       []helmv2.HelmRelease
 	// unlisted has a result for each kind that could not be listed.
 	unlisted []OwnerResult
+	// withoutReleases says that the cluster does not serve HelmReleases.
+	withoutReleases bool
 }
 
 // owners reads the selected owners. A kind that the cluster does not serve has none. That a kind cannot be listed is an
@@ -57,6 +59,9 @@ func (s *Scanner) owners(ctx context.Context, selection Selection) (owners, erro
 		err := s.list(ctx, kind.gv.WithKind(string(kind.kind)), kind.list)
 		if err != nil {
 			failed = append(failed, err)
+		}
+		if errors.Is(err, errNotServed) && kind.kind == ownership.HelmRelease {
+			out.withoutReleases = true
 		}
 		if err != nil && !errors.Is(err, errNotServed) {
 			out.unlisted = append(out.unlisted, OwnerResult{Owner: ownership.Owner{Kind: kind.kind}, Err: err})

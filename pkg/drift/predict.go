@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/fluxcd/pkg/ssa"
+	"github.com/fluxcd/pkg/ssa/jsondiff"
 
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
@@ -27,6 +28,8 @@ type predictor struct {
 	kind ownership.Kind
 	// takeover is empty where desired or live asks for none (ssa: Merge).
 	takeover []ssa.FieldManager
+	// ignore are the rules of a Kustomization's spec.ignore.
+	ignore []jsondiff.IgnoreRule
 }
 
 // prediction is what Flux's next applies make of an object.
@@ -41,6 +44,8 @@ type prediction struct {
 	applied []ownership.Manager
 	// unseen says that Flux does not look at the differences between the live object and next, so it applies nothing.
 	unseen bool
+	// wanted is what git asks for where ignore rules let Flux apply something else; nil where they do not.
+	wanted *unstructured.Unstructured
 }
 
 // next predicts what Flux's next apply leaves of live, and the one after that where the first only makes the API
@@ -58,11 +63,34 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 	if !takes && !drifted(live, applied) {
 		return prediction{next: applied, managers: managers, applied: after, unseen: true}, nil
 	}
+	out := prediction{managers: managers, applied: after}
+	if out.next, err = p.pruned(ctx, desired, live, applied, after, takes); err != nil || len(p.ignore) == 0 {
+		return out, err
+	}
+	ignored, err := ignores(p.ignore, applied)
+	if err != nil || !ignored {
+		return out, err
+	}
+	payload, err := p.payload(ctx, desired, live, applied)
+	if out.unseen = payload == nil; err != nil || out.unseen {
+		return out, err
+	}
+	if applied, after, err = p.apply(ctx, payload, live); err != nil {
+		return prediction{}, err
+	}
+	out.wanted = out.next
+	out.next, err = p.pruned(ctx, payload, live, applied, after, takes)
+	return out, err
+}
+
+// pruned is what remains of the outcome of an apply of desired, after which managers are as they are, when Flux has lost
+// what it took over and does not declare.
+func (p predictor) pruned(ctx context.Context, desired, live, applied *unstructured.Unstructured, after []ownership.Manager, takes bool) (*unstructured.Unstructured, error) {
 	own, others := ownership.Split(after, p.takeover)
 	declared, _ := ownership.Declared(after, ownership.Kustomization)
 	stay, err := p.indelible(ctx, applied, own.Difference(declared))
 	if err != nil {
-		return prediction{}, err
+		return nil, err
 	}
 	content := fields.Prune(applied.Object, own.Difference(declared.Union(emptyLists(own, desired)).Union(stay)), declared.Union(others))
 	if takes {
@@ -71,17 +99,21 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 	if isService(live) {
 		content = unallocated(content, live)
 	}
-	out := prediction{managers: managers, applied: after}
-	if out.next, err = p.completed(ctx, applied, content); err != nil {
-		return prediction{}, err
+	next, err := p.completed(ctx, applied, content)
+	if err != nil {
+		return nil, err
 	}
 	// A map that git has empty and that lost what it had became null, if the API server takes that; the apply after it
 	// makes it empty again.
-	if refilled, changed := fields.WithEmpties(out.next.Object, desired.Object, out.shape()); changed {
-		content, _ = refilled.(map[string]any)
-		out.next, err = p.completed(ctx, out.next, content)
+	refilled, changed := fields.WithEmpties(next.Object, desired.Object, ownership.Shape(after))
+	if !changed {
+		return next, nil
 	}
-	return out, err
+	content, _ = refilled.(map[string]any)
+	if seen, err := p.sees(next, &unstructured.Unstructured{Object: content}); err != nil || !seen {
+		return next, err
+	}
+	return p.completed(ctx, next, content)
 }
 
 // apply makes Flux's server-side apply by dry-run and returns its outcome and the managers afterwards. Where the object is

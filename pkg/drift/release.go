@@ -40,7 +40,9 @@ func (s *Scanner) release(ctx context.Context, builder *desired.Builder, hr *hel
 		out.Err = err
 		return out
 	}
-	known.add(keysOf(state)) // Whoever left them behind.
+	if out.Err = known.release(state, hr); out.Err != nil {
+		return out
+	}
 	policy := ReleasePolicy(hr, state.ByHand)
 	out.ByHand, out.Correction = state.ByHand, policy.Correction
 	s.compare(ctx, state, policy, live, selection).addTo(&out, state)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sort"
+	"sync"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -117,24 +118,43 @@ type Scanner struct {
 	Progress func(done, of int)
 }
 
-// ownersAtOnce is how many owners are compared at a time: while one is built, others are compared.
-const ownersAtOnce = 4
+// How many owners are compared at a time: while one Kustomization is built, others are compared; a HelmRelease is built by
+// reading it, and what that takes is mostly waiting.
+const (
+	kustomizationsAtOnce = 4
+	releasesAtOnce       = 16
+)
 
-// each calls do for each of n owners, some at a time, and returns what it returns.
-func (s *Scanner) each(n int, do func(i int) OwnerResult) []OwnerResult {
+// each calls do for each of n owners, of which the first are Kustomizations, some at a time, and returns what it returns.
+func (s *Scanner) each(n, kustomizations int, do func(i int) OwnerResult) []OwnerResult {
 	out := make([]OwnerResult, n)
-	var group errgroup.Group
-	group.SetLimit(ownersAtOnce)
-	for i := range n {
+	var mu sync.Mutex
+	begun := 0
+	begin := func() {
+		mu.Lock()
+		defer mu.Unlock()
 		if s.Progress != nil {
-			s.Progress(i, n)
+			s.Progress(begun, n)
 		}
-		group.Go(func() error {
-			out[i] = do(i)
-			return nil
-		})
+		begun++
 	}
-	_ = group.Wait() // Errors are in the results.
+	var building, reading errgroup.Group
+	building.SetLimit(kustomizationsAtOnce)
+	reading.SetLimit(releasesAtOnce)
+	all := func(group *errgroup.Group, from, to int) {
+		for i := from; i < to; i++ {
+			group.Go(func() error {
+				begin()
+				out[i] = do(i)
+				return nil
+			})
+		}
+		_ = group.Wait() // Errors are in the results.
+	}
+	var both sync.WaitGroup
+	both.Go(func() { all(&building, 0, kustomizations) })
+	both.Go(func() { all(&reading, kustomizations, n) })
+	both.Wait()
 	return out
 }
 
@@ -158,12 +178,12 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	defer func() { err = errors.Join(err, done()) }()
 	live := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.Kustomization.NameLabel()}
 	releases := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.HelmRelease.NameLabel()}
-	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}}
+	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}, released: map[ownership.Owner]int{}}
 	if !selection.OwnersOnly {
 		wait := live.prefetch(ctx, owners.kustomizations, selection)
 		defer wait()
 	}
-	result.Owners = append(result.Owners, s.each(len(owners.kustomizations)+len(owners.releases), func(i int) OwnerResult {
+	result.Owners = append(result.Owners, s.each(len(owners.kustomizations)+len(owners.releases), len(owners.kustomizations), func(i int) OwnerResult {
 		if n := len(owners.kustomizations); i >= n {
 			return s.release(ctx, builder, &owners.releases[i-n], releases, selection, known)
 		}
@@ -171,9 +191,16 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
 		return s.owner(ctx, builder, ks, owner, live, selection, known)
 	})...)
-	if s.Discovery != nil && !selection.OwnersOnly && selection.Owner.Kind != ownership.HelmRelease {
+	var searches []search
+	if selection.Owner.Kind != ownership.HelmRelease {
+		searches = append(searches, search{ownership.Kustomization, live})
+	}
+	if selection.Owner.Kind != ownership.Kustomization && selection.Checkout == nil && !owners.withoutReleases {
+		searches = append(searches, search{ownership.HelmRelease, releases})
+	}
+	if s.Discovery != nil && !selection.OwnersOnly {
 		// What was found before the time was over is a result.
-		if err := s.orphans(ctx, result, known, live, selection); err != nil && ctx.Err() == nil {
+		if err := s.orphans(ctx, result, known, searches, selection); err != nil && ctx.Err() == nil {
 			return nil, err
 		}
 	}

@@ -328,6 +328,9 @@ func TestEqualComparesNumbersByValueAndNullAsAbsent(t *testing.T) {
 		want bool
 	}{
 		{int64(1), 1.0, true},
+		{Null{}, Null{}, true},
+		{Null{}, nil, false},
+		{nil, Null{}, false},
 		{int64(1), json.Number("1"), true},
 		{int32(1), int64(1), true},
 		{1.5, json.Number("1.5"), true},

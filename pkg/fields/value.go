@@ -101,11 +101,14 @@ func selects(element fieldpath.PathElement, item any, index int) bool {
 }
 
 // Equal reports whether two JSON values are the same. Numbers are compared by value, whatever their Go type;
-// null equals an absent value.
+// null equals an absent value, but a Null equals a Null alone.
 func Equal(a, b any) bool {
 	switch x := a.(type) {
 	case nil:
 		return b == nil
+	case Null:
+		_, ok := b.(Null)
+		return ok
 	case map[string]any:
 		y, ok := b.(map[string]any)
 		return ok && equalMaps(x, y)

@@ -106,12 +106,18 @@ func Claims(object metav1.Object) []Owner {
 // wrote it. It is false for objects that only copied the labels and for objects whose managedFields were wiped:
 // for those, ask the owner's inventory.
 func Proven(object metav1.Object) (Owner, bool) {
-	owner, ok := Claimed(object)
-	if !ok {
-		return Owner{}, false
-	}
-	if wrote(object, owner.Kind.Manager()) {
+	if owner, ok := Claimed(object); ok && wrote(object, owner.Kind.Manager()) {
 		return owner, true
+	}
+	return Owner{}, false
+}
+
+// ProvenAs is Proven for owners of one kind: an object that moved between a Kustomization and a HelmRelease has two.
+func ProvenAs(object metav1.Object, kind Kind) (Owner, bool) {
+	for _, owner := range Claims(object) {
+		if owner.Kind == kind {
+			return owner, wrote(object, kind.Manager())
+		}
 	}
 	return Owner{}, false
 }

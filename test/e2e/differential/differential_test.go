@@ -180,8 +180,10 @@ func shapeOf(t *testing.T, objects ...*unstructured.Unstructured) *fields.Shape 
 type fixture struct {
 	cluster *harness.Cluster
 	// owner is the Kustomization under test, or the HelmRelease where helm is not nil.
-	owner   client.ObjectKey
-	helm    *helmcontroller.Controller
+	owner client.ObjectKey
+	helm  *helmcontroller.Controller
+	// ignore are the rules of the Kustomization.
+	ignore  []kustomizev1.IgnoreRule
 	scanner *drift.Scanner
 	keys    map[desired.Key]*unstructured.Unstructured
 }
@@ -243,6 +245,7 @@ func (f *fixture) deploy(ctx context.Context, t *testing.T, name string, files m
 			Interval:  metav1.Duration{Duration: time.Hour},
 			Path:      "./",
 			Prune:     true,
+			Ignore:    f.ignore,
 			SourceRef: kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "flux-system"},
 		},
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
@@ -45,6 +46,14 @@ const chain = 3
 
 func TestRandomEditsArePredicted(t *testing.T) {
 	edited(t, 150, (*fixture).deploy)
+}
+
+func TestRandomEditsUnderIgnoreRulesArePredicted(t *testing.T) {
+	edited(t, 100, func(f *fixture, ctx context.Context, t *testing.T, name string, files map[string]string) {
+		t.Helper()
+		f.ignore = ignored
+		f.deploy(ctx, t, name, files)
+	})
 }
 
 // edited makes random edits of what apply, of a fixture, has made Flux apply.
@@ -293,6 +302,12 @@ func (g *garden) edit(ctx context.Context, t *testing.T, seed, round uint64) map
 	return plots
 }
 
+// seenTo are the finalizers of the cluster's own controllers.
+var seenTo = []string{
+	"kubernetes.io/pvc-protection", "kubernetes.io/pv-protection", "batch.kubernetes.io/job-tracking", "customresourcecleanup.apiextensions.k8s.io",
+	metav1.FinalizerDeleteDependents, metav1.FinalizerOrphanDependents,
+}
+
 // settle waits until the cluster's own controllers have done with deletions: only what somebody's finalizer holds is
 // still terminating.
 func (g *garden) settle(ctx context.Context, t *testing.T) {
@@ -301,7 +316,7 @@ func (g *garden) settle(ctx context.Context, t *testing.T) {
 		pending := false
 		for _, live := range g.snapshot(ctx, t) {
 			pending = pending || live.GetDeletionTimestamp() != nil && !slices.ContainsFunc(live.GetFinalizers(), func(name string) bool {
-				return strings.HasPrefix(name, "example.com/")
+				return !slices.Contains(seenTo, name)
 			})
 		}
 		if !pending {
@@ -348,6 +363,7 @@ func (g *garden) withdraw(ctx context.Context, t *testing.T, plots map[desired.K
 		Annotations: ownership.StrippedAnnotations(), Labels: ownership.StrippedLabels(), FieldManagers: ownership.Takeover(nil),
 		Exclusions: map[string]string{ownership.SSA: ownership.Merge},
 	}
+	options.DriftIgnoreRules = drift.PolicyOf(&kustomizev1.Kustomization{Spec: kustomizev1.KustomizationSpec{Ignore: g.ignore}}, nil).Ignore
 	for key, p := range plots {
 		if p.refused == nil {
 			continue
@@ -408,7 +424,11 @@ func (g *garden) restore(ctx context.Context, t *testing.T, plots map[desired.Ke
 		}
 	}
 	g.settle(ctx, t)
-	g.reconcile(ctx, t)
+	if g.helm != nil {
+		g.corrected(ctx, t)
+	} else {
+		g.reconcile(ctx, t)
+	}
 	g.fresh(ctx, t)
 }
 

@@ -2,6 +2,7 @@ package differential
 
 import (
 	"context"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -76,8 +77,32 @@ func batches(t *testing.T, edits []edit) [][]edit {
 // target finds the object in kubectl's arguments.
 var target = regexp.MustCompile(`\b[a-z]+/[a-z]+\b`)
 
+// modeEnv is the mode of drift detection under TestRandomEditsOfAReleaseArePredicted.
+const modeEnv = "GITOPS_DRIFT_FUZZ_MODE"
+
 func TestRandomEditsOfAReleaseArePredicted(t *testing.T) {
 	edited(t, 100, (*fixture).release)
+}
+
+// corrected makes Flux correct everything once, whatever its mode of drift detection.
+func (f *fixture) corrected(ctx context.Context, t *testing.T) {
+	t.Helper()
+	hr := &helmv2.HelmRelease{}
+	if err := f.cluster.Admin().Get(ctx, f.owner, hr); err != nil {
+		t.Fatal(err)
+	}
+	mode := hr.GetDriftDetection().GetMode()
+	set := func(mode helmv2.DriftDetectionMode) {
+		patch := client.MergeFrom(hr.DeepCopy())
+		hr.Spec.DriftDetection.Mode = mode
+		if err := f.cluster.Admin().Patch(ctx, hr, patch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(helmv2.DriftDetectionEnabled)
+	f.reconcile(ctx, t)
+	set(mode)
+	f.reconcile(ctx, t)
 }
 
 // mayFail reports whether Flux is expected to fail. Of a HelmRelease it corrects all that it can.
@@ -117,6 +142,10 @@ func (f *fixture) release(ctx context.Context, t *testing.T, name string, templa
 		t.Fatal(err)
 	}
 	f.owner = client.ObjectKey{Namespace: name, Name: name}
+	mode := helmv2.DriftDetectionMode(os.Getenv(modeEnv))
+	if mode == "" {
+		mode = helmv2.DriftDetectionEnabled
+	}
 	hr := &helmv2.HelmRelease{
 		ObjectMeta: metav1.ObjectMeta{Namespace: f.owner.Namespace, Name: f.owner.Name},
 		Spec: helmv2.HelmReleaseSpec{
@@ -125,7 +154,7 @@ func (f *fixture) release(ctx context.Context, t *testing.T, name string, templa
 				Chart: "shop", Version: "1.0.0", SourceRef: helmv2.CrossNamespaceObjectReference{Kind: "HelmRepository", Name: "charts"},
 			}},
 			Install:        &helmv2.Install{DisableWait: true},
-			DriftDetection: &helmv2.DriftDetection{Mode: helmv2.DriftDetectionEnabled},
+			DriftDetection: &helmv2.DriftDetection{Mode: mode},
 		},
 	}
 	if err := f.cluster.Admin().Create(ctx, hr); err != nil {

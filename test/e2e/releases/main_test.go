@@ -56,7 +56,8 @@ func run(m *testing.M) int {
 	})
 }
 
-// charts has one chart; its version 2.0.0 is refused by the API server, which quotes the values of Secrets.
+// charts has one chart; its version 1.5.0 drops a ConfigMap that is to be kept, and 2.0.0 is
+// refused by the API server, which quotes the values of Secrets.
 func charts(name, version string) (*chart.Chart, error) {
 	return &chart.Chart{
 		Metadata: &chart.Metadata{APIVersion: "v2", Name: name, Version: version},
@@ -84,11 +85,13 @@ spec:
         env: [{name: DB, value: "{{ .Values.db.host }}"}]
         ports: [{containerPort: 8080}]
         resources: {limits: {memory: 0.5Gi, cpu: 1000m}}
+{{- if ne .Chart.Version "1.5.0" }}
 ---
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: "{{ .Release.Name }}", annotations: {helm.sh/resource-policy: keep}}
 data: {level: "{{ .Values.level }}", color: blue{{ if eq .Chart.Version "2.0.0" }}, "{{ .Values.db.host }} x": x{{ end }}}
+{{- end }}
 ---
 apiVersion: v1
 kind: Secret
@@ -104,6 +107,10 @@ rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
 const hooks = `apiVersion: v1
 kind: ConfigMap
 metadata: {name: "{{ .Release.Name }}-hook", annotations: {helm.sh/hook: pre-install, helm.sh/hook-delete-policy: hook-succeeded}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: "{{ .Release.Name }}-kept-hook", annotations: {helm.sh/hook: "pre-install,pre-upgrade"}}
 ---
 apiVersion: v1
 kind: Pod
@@ -206,10 +213,12 @@ func remove(t *testing.T, hr *helmv2.HelmRelease) {
 	}
 }
 
-// kubectl runs kubectl as the on-call engineer; it must succeed.
+// kubectl runs kubectl as the on-call engineer, also when the test is over; it must succeed.
 func kubectl(t *testing.T, args ...string) {
 	t.Helper()
-	result, err := shared.Kubectl(testContext(t), harness.OnCall, "", append(args, "-n", "shop")...)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	result, err := shared.Kubectl(ctx, harness.OnCall, "", append(args, "-n", "shop")...)
 	if err != nil || result.Code != 0 {
 		t.Fatalf("kubectl %s: %v %s", strings.Join(args, " "), err, result.Stderr)
 	}

@@ -216,6 +216,64 @@ func TestAChangedOrMissingRecordIsSaidSo(t *testing.T) {
 	drift(t, harness.OnCall, 0, owner)
 }
 
+func TestWhatAReleaseLeftBehindIsFound(t *testing.T) {
+	hr := install(t, "leaving", nil)
+	owner := []string{"--owner", "HelmRelease/shop/leaving"}
+	hook := &corev1.ConfigMap{}
+	if err := shared.Admin().Get(testContext(t), client.ObjectKey{Namespace: "shop", Name: "leaving-kept-hook"}, hook); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a hook is labelled %v", hook.Labels)
+	// Neither a hook that stays nor the CRDs of the chart are left behind.
+	drift(t, harness.OnCall, 0, owner, "In sync: 4 objects of 1 owner equal git.")
+	hr.Spec.Chart.Spec.Version = "1.5.0"
+	if err := shared.Admin().Update(testContext(t), hr); err != nil {
+		t.Fatal(err)
+	}
+	reconcile(t, hr)
+	drift(t, harness.OnCall, 1, owner, "shop/configmap/leaving", "left behind", "never remove", "1 object is orphaned.")
+	drift(t, harness.OnCall, 1, []string{"-n", "shop", "cm/leaving"}, "1 object is orphaned.")
+	drift(t, harness.OnCall, 0, []string{"--owner", "HelmRelease/shop/leaving", "deployment/leaving"}, "In sync: 1 object of 1 owner")
+	want := map[string]string{"ConfigMap leaving": "Orphaned Persists "}
+	if got := verdicts(t); !maps.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// Labels alone prove nothing.
+	kubectl(t, "create", "configmap", "labelled")
+	t.Cleanup(func() { kubectl(t, "delete", "configmap/labelled") })
+	kubectl(t, "label", "configmap/labelled", "helm.toolkit.fluxcd.io/name=leaving", "helm.toolkit.fluxcd.io/namespace=shop")
+	if got := verdicts(t); !maps.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// While somebody else's revision is the newest, Flux is about to make another.
+	upgradeByHand(t, "leaving")
+	if got := verdicts(t, owner...); len(got) > 0 {
+		t.Errorf("got %q", got)
+	}
+	reconcile(t, hr)
+	if got := verdicts(t, owner...); !maps.Equal(got, want) {
+		t.Errorf("after Flux reconciled: got %q, want %q", got, want)
+	}
+}
+
+func TestWhatADeletedHelmReleaseLeftBehindIsFound(t *testing.T) {
+	hr := create(t, "gone", nil)
+	reconcile(t, hr)
+	// Without its finalizer Flux uninstalls nothing.
+	kubectl(t, "patch", "helmrelease/gone", "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+	kubectl(t, "delete", "helmrelease/gone")
+	t.Cleanup(func() {
+		kubectl(t, "delete", "deployment,configmap,secret,helmchart", "-l", "helm.toolkit.fluxcd.io/name=gone")
+		kubectl(t, "delete", "clusterrole/gone")
+	})
+	const orphaned = "Orphaned Persists "
+	want := map[string]string{"Deployment gone": orphaned, "ConfigMap gone": orphaned, "Secret gone": orphaned, "ClusterRole gone": orphaned}
+	if got := verdicts(t); !maps.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	drift(t, harness.OnCall, 1, nil, "HelmRelease shop/gone  not in this cluster", "4 objects are orphaned.")
+}
+
 func TestFailuresAreShownWithoutValues(t *testing.T) {
 	hr := create(t, "failing", func(spec *helmv2.HelmReleaseSpec) {
 		spec.Install.Remediation = &helmv2.InstallRemediation{Retries: 1}
