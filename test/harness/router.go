@@ -27,7 +27,7 @@ type router struct {
 
 	mu     sync.Mutex
 	routes map[route][]string
-	pods   map[string]string // from the address and port of a Pod to those of the process; see [Cluster.Expose]
+	pods   map[string]string // from the address and port of a Pod or a kubelet to those of the process; see [Cluster.Expose]
 	next   int
 }
 

@@ -146,6 +146,9 @@ func (w *writer) status(ctx context.Context, live *unstructured.Unstructured) (s
 		`{"metadata":{"annotations":{"example.com/status":"1"}}}`, `{"metadata":{"labels":{"example.com/status":"1"}}}`,
 		`{"metadata":{"labels":{"kustomize.toolkit.fluxcd.io/name":null}}}`, `{"status":{"observedGeneration":99}}`,
 	})
+	if strings.Contains(body, "observedGeneration") && (definition(live) || awaited(live)) {
+		return "", errRefused // Flux would wait in vain for the generation to be observed.
+	}
 	err := w.client.Status().Patch(ctx, live, client.RawPatch(types.MergePatchType, []byte(body)), client.FieldOwner(manager))
 	return fmt.Sprintf("%s patches /status with %s", manager, body), err
 }
