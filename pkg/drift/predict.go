@@ -256,26 +256,6 @@ func (p predictor) without(ctx context.Context, object *unstructured.Unstructure
 	return &unstructured.Unstructured{Object: fields.Remove(out.Object, sticky, keep)}, nil
 }
 
-// allocated are the fields of a Service that the API server chooses itself where nobody does. It keeps what somebody
-// chose when the choice is withdrawn.
-var allocated = []string{"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "nodePort", "healthCheckNodePort"}
-
-// unallocated returns the content of a Service without the addresses that live does not have: those that a dry-run
-// chooses are not for use, and the next one chooses again.
-func unallocated(content map[string]any, live *unstructured.Unstructured) map[string]any {
-	for _, field := range []string{"clusterIP", "clusterIPs"} {
-		path := fieldpath.MakePathOrDie("spec", field)
-		if _, ok := fields.Get(live.Object, path); !ok {
-			content, _ = fields.With(content, path, nil).(map[string]any)
-		}
-	}
-	return content
-}
-
-func isService(object *unstructured.Unstructured) bool {
-	return object.GroupVersionKind().GroupKind() == schema.GroupKind{Kind: "Service"}
-}
-
 // completed returns content as the API server would store it in place of from: removed fields that have defaults
 // come back with them.
 func (p predictor) completed(ctx context.Context, from *unstructured.Unstructured, content map[string]any) (*unstructured.Unstructured, error) {

@@ -251,18 +251,6 @@ func madeUp(want, live, corrected *unstructured.Unstructured) any {
 	return nil
 }
 
-func nodePorts(service *unstructured.Unstructured) []any {
-	var out []any
-	spec, _ := service.Object["spec"].(map[string]any)
-	ports, _ := spec["ports"].([]any)
-	for _, item := range append(ports[:len(ports):len(ports)], map[string]any{"nodePort": spec["healthCheckNodePort"]}) {
-		if port, ok := item.(map[string]any); ok && port["nodePort"] != nil {
-			out = append(out, port["nodePort"])
-		}
-	}
-	return out
-}
-
 // answers is a client that has the live object and the outcome of the one apply already.
 type answers struct {
 	client.Client

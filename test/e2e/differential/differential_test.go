@@ -94,6 +94,14 @@ func compareOutcome(t *testing.T, result drift.OwnerResult, before, after map[de
 			if byController(t, now, change.Path) {
 				continue
 			}
+			if key.Kind == "Service" {
+				if last := change.Path[len(change.Path)-1].FieldName; last != nil && slices.Contains(chosenByServer, *last) && change.Before == nil {
+					continue
+				}
+				if item, ok := change.After.(map[string]any); ok && change.Before == nil {
+					delete(item, "nodePort")
+				}
+			}
 			value := fmt.Sprint(change.After)
 			if key.Kind == "Secret" && change.Path[0].FieldName != nil && *change.Path[0].FieldName == "data" {
 				value = maskedLike(change)

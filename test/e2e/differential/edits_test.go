@@ -15,6 +15,9 @@ type edit struct {
 	none bool
 	// persists says that at least one finding must be predicted never to be reverted.
 	persists bool
+	// kustomization says that Flux can undo it on objects of Kustomizations alone: of a HelmRelease it patches the very port
+	// that its dry-run gave out, which the API server refuses.
+	kustomization bool
 }
 
 func kubectl(args ...string) [][]string { return [][]string{args} }
@@ -183,6 +186,9 @@ var edits = []edit{
 	{name: "the only annotation, and Flux strips it", run: kubectl("annotate", "service/api", "-n", "shop", "fluxcd.io/sync-checksum=1", byHand)},
 	// The API server keeps an allocated value that nobody asks for any more.
 	{name: "an allocated port chosen", run: patch("service/door", "json", `[{"op":"replace","path":"/spec/ports/0/nodePort","value":30999}]`), persists: true},
+	{name: "the type of a Service changed, which takes an allocated port away", run: patch("service/door", "merge", `{"spec":{"type":"ClusterIP"}}`), kustomization: true},
+	{name: "a port of a Service replaced, to which one is allocated", run: patch("service/door", "json",
+		`[{"op":"replace","path":"/spec/ports/0","value":{"name":"other","port":81}}]`), kustomization: true},
 	{name: "an undeclared structure with defaults changed", run: patch("statefulset/store", "strategic",
 		`{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}`)},
 	{name: "autoscaler behaviour added", run: patch("hpa/worker", "merge", `{"spec":{"behavior":{"scaleUp":{"selectPolicy":"Min"}}}}`)},

@@ -522,7 +522,7 @@ func (p *plot) mispredicted(t *testing.T) []string {
 	known := 0
 	expected = plain(expected)
 	for _, change := range fields.DiffNulls(expected, speaking(p.after), shapeOf(t, p.before, p.after)) {
-		if p.byOthers(t, change.Path) || sameItems(change.Before, change.After) || p.emptied(change) {
+		if p.byOthers(t, change.Path) || sameItems(change.Before, change.After) || p.emptied(change) || p.chosen(change) {
 			known++
 			continue
 		}
@@ -584,18 +584,32 @@ func (p *plot) known(f drift.Finding) any {
 	return f.Desired
 }
 
+// chosenByServer are the fields of a Service that the API server chooses.
+var chosenByServer = []string{"clusterIP", "clusterIPs", "ipFamilies", "nodePort", "healthCheckNodePort"}
+
+// allocated is what is predicted of a Service with what nobody can predict of it filled in.
 func allocated(path fieldpath.Path, want, actual any) any {
-	chosen := []string{"clusterIP", "clusterIPs", "ipFamilies", "nodePort", "healthCheckNodePort"}
-	if last := path[len(path)-1].FieldName; last != nil && slices.Contains(chosen, *last) {
+	if last := path[len(path)-1].FieldName; last != nil && slices.Contains(chosenByServer, *last) {
 		return actual
 	}
 	out := clone(want)
-	if item, ok := out.(map[string]any); ok {
-		if _, has := item["nodePort"]; has {
-			item["nodePort"] = at(actual, place{"nodePort"})
+	if item, ok := out.(map[string]any); ok && path[len(path)-1].Key != nil {
+		if port := at(actual, place{"nodePort"}); port != nil {
+			item["nodePort"] = port
 		}
 	}
 	return out
+}
+
+// chosen reports whether the API server chose what was not there before, as nobody asked for any.
+func (p *plot) chosen(change fields.Change) bool {
+	last := change.Path[len(change.Path)-1].FieldName
+	if p.key.Kind != "Service" || change.Before != nil || last == nil || !slices.Contains(chosenByServer, *last) {
+		return false
+	}
+	_, asked := fields.Lookup(p.want.Object, change.Path)
+	_, had := fields.Lookup(p.before.Object, change.Path)
+	return !asked && !had
 }
 
 // emptied reports whether nothing but empty maps and lists is left of what was predicted to lose all it has.

@@ -60,6 +60,9 @@ func batches(t *testing.T, edits []edit) [][]edit {
 	var out [][]edit
 	made := map[string]int{}
 	for _, e := range edits {
+		if e.kustomization {
+			continue
+		}
 		object := target.FindString(strings.Join(e.run[0], " "))
 		if object == "" { // Applied or replaced from stdin.
 			first := documents(t, e.stdin)[0]
