@@ -41,6 +41,19 @@ func (g *glasses) policy(object desired.Key, owner ownership.Owner) (*v1alpha1.E
 	return p, nil
 }
 
+// additions says what becomes of fields that people added to an object and Flux leaves in place. Of edits by those whom the
+// policy exempts nothing but their records tells.
+func (g *glasses) additions(owner ownership.Owner, object desired.Key) restore.Additions {
+	p, err := g.policy(object, owner)
+	switch {
+	case err != nil || p == nil || !p.Spec.Restore || p.Spec.Scope != v1alpha1.All:
+		return restore.Left
+	case len(p.Spec.Exempt) > 0:
+		return restore.RemovedIfRecorded
+	}
+	return restore.Removed
+}
+
 // fresh lists BreakGlasses as the API server has them now.
 func (g *glasses) fresh(ctx context.Context) ([]v1alpha1.BreakGlass, error) {
 	list := &v1alpha1.BreakGlassList{}

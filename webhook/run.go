@@ -141,28 +141,38 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.C
 	if err := glasses.addHolds(mgr, o); err != nil {
 		return err
 	}
-	follower := &follow.Follower{Client: mgr.GetClient(), Builder: desired.NewBuilder(direct, desired.NewClusterFetcher()), Store: store}
+	builder := desired.NewBuilder(direct, desired.NewClusterFetcher())
+	follower := &follow.Follower{Client: mgr.GetClient(), Builder: builder, Store: store}
 	if err := follower.SetupWithManager(mgr); err != nil {
 		return err
 	}
 	if err := mgr.AddReadyzCheck("desired-states", follower.Ready); err != nil {
 		return err
 	}
-	return addLoop(ctx, mgr, o, store, glasses)
+	var releases *desired.Store
+	if lookups.HelmReleases {
+		releases = &desired.Store{}
+		if err := (&follow.Releases{Client: mgr.GetClient(), Builder: builder, Store: releases}).SetupWithManager(mgr); err != nil {
+			return err
+		}
+	}
+	return addLoop(ctx, mgr, o, store, releases, glasses)
 }
 
 // addLoop adds the restore loop, which runs on the leader.
-func addLoop(ctx context.Context, mgr manager.Manager, o *options, store *desired.Store, glasses *glasses) error {
+func addLoop(ctx context.Context, mgr manager.Manager, o *options, store, releases *desired.Store, glasses *glasses) error {
 	loop, err := restore.New(restore.Options{
-		Config:  mgr.GetConfig(),
-		Mapper:  mgr.GetRESTMapper(),
-		Owners:  mgr.GetCache(),
-		Desired: store,
+		Config:   mgr.GetConfig(),
+		Mapper:   mgr.GetRESTMapper(),
+		Owners:   mgr.GetCache(),
+		Desired:  store,
+		Releases: releases,
 		Allowed: func(owner ownership.Owner, object desired.Key) bool {
 			p, err := glasses.policy(object, owner)
 			return err == nil && p != nil && p.Spec.Restore
 		},
 		Glass:                 glasses.active,
+		Additions:             glasses.additions,
 		Metrics:               metrics.Registry,
 		Recorder:              mgr.GetEventRecorder("gitops-drift"),
 		Log:                   mgr.GetLogger().WithName("restore"),

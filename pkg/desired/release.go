@@ -47,7 +47,7 @@ func (b *Builder) BuildRelease(ctx context.Context, hr *helmv2.HelmRelease) (*St
 	record, err := b.record(ctx, hr, made.Name, made.Version)
 	if apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("revision %d of release %s, which Flux made, is not in Helm's storage in namespace %s any more: "+
-			"somebody uninstalled it or deleted its records; Flux installs it again", made.Version, made.Name, storageNamespace(hr))
+			"somebody uninstalled it or deleted its records; Flux installs it again", made.Version, made.Name, StorageNamespace(hr))
 	}
 	if err != nil {
 		return nil, err
@@ -56,6 +56,7 @@ func (b *Builder) BuildRelease(ctx context.Context, hr *helmv2.HelmRelease) (*St
 		Owner:      ownership.Owner{Kind: ownership.HelmRelease, Namespace: hr.Namespace, Name: hr.Name},
 		Revision:   made.ChartVersion,
 		Generation: hr.Generation,
+		Digest:     made.Digest,
 		Hidden:     &redact.Values{},
 	}
 	b.hideValues(ctx, hr, record.Config, state.Hidden)
@@ -77,7 +78,8 @@ func Released(hr *helmv2.HelmRelease) *helmv2.Snapshot {
 	return newest
 }
 
-func storageNamespace(hr *helmv2.HelmRelease) string {
+// StorageNamespace is where Helm keeps the records of the release.
+func StorageNamespace(hr *helmv2.HelmRelease) string {
 	if hr.Status.StorageNamespace != "" {
 		return hr.Status.StorageNamespace
 	}
@@ -86,7 +88,7 @@ func storageNamespace(hr *helmv2.HelmRelease) string {
 
 // record reads a revision of the release from Helm's storage.
 func (b *Builder) record(ctx context.Context, hr *helmv2.HelmRelease, release string, revision int) (*helmstorage.Record, error) {
-	key := client.ObjectKey{Namespace: storageNamespace(hr), Name: helmstorage.Name(release, revision)}
+	key := client.ObjectKey{Namespace: StorageNamespace(hr), Name: helmstorage.Name(release, revision)}
 	var secret corev1.Secret
 	if err := b.client.Get(ctx, key, &secret); err != nil {
 		return nil, unreadable(key, err)
@@ -115,7 +117,7 @@ func (b *Builder) byHand(ctx context.Context, hr *helmv2.HelmRelease, made *helm
 	if apimeta.IsStatusConditionTrue(hr.Status.Conditions, meta.ReconcilingCondition) {
 		return "", nil
 	}
-	key := client.ObjectKey{Namespace: storageNamespace(hr), Name: helmstorage.Name(made.Name, made.Version+1)}
+	key := client.ObjectKey{Namespace: StorageNamespace(hr), Name: helmstorage.Name(made.Name, made.Version+1)}
 	var next metav1.PartialObjectMetadata
 	next.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	switch err := b.client.Get(ctx, key, &next); {

@@ -42,7 +42,8 @@ type State struct {
 	Generation int64
 	// Digest is that of the build before labels and normalisation, as kustomize-controller writes it into the owner's
 	// status.history: where both are equal, this is what Flux applied, variables and all. It is empty where SOPS
-	// encrypted something, because Flux builds that with the key.
+	// encrypted something, because Flux builds that with the key. Of a HelmRelease it is that of Helm's record, as
+	// helm-controller writes it into status.history.
 	Digest string
 	// Objects is nil in a State of a Store.
 	Objects []Object

@@ -190,9 +190,9 @@ func reverted(want, live *unstructured.Unstructured, outcome prediction) []Findi
 	return found
 }
 
-// Undone lists what an apply by Flux's manager put back between before and after, each field with the manager that had
+// Undone lists what the manager of this kind of owner put back between before and after, each field with the manager that had
 // written it before. What others changed meanwhile is left out: it is there afterwards, and not by Flux.
-func Undone(before, after *unstructured.Unstructured) ([]Finding, error) {
+func Undone(kind ownership.Kind, before, after *unstructured.Unstructured) ([]Finding, error) {
 	then, err := ownership.Managers(before)
 	if err != nil {
 		return nil, err
@@ -201,8 +201,8 @@ func Undone(before, after *unstructured.Unstructured) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	declared, _ := ownership.Declared(now, ownership.Kustomization)
-	return slices.DeleteFunc(changed(ownership.Kustomization, before, after, then, ownership.Shape(then, now)), func(f Finding) bool {
+	declared, _ := ownership.Declared(now, kind)
+	return slices.DeleteFunc(changed(kind, before, after, then, ownership.Shape(then, now)), func(f Finding) bool {
 		return f.Desired != nil && !ownership.Holds(declared, f.Path)
 	}), nil
 }

@@ -127,6 +127,12 @@ func sameAt(a, b *unstructured.Unstructured, path fieldpath.Path) bool {
 	return xok == yok && fields.Equal(x, y)
 }
 
+// SettledRelease reports whether the objects alone prove that an apply of the manifest by helm-controller changes nothing,
+// so that Flux has no drift to correct. False proves nothing.
+func SettledRelease(want, live *unstructured.Unstructured, managers []ownership.Manager) bool {
+	return predictor{kind: ownership.HelmRelease}.settled(want, live, managers)
+}
+
 // settled reports whether the objects alone prove that an apply of the manifest changes nothing. Where Helm did not apply
 // server-side there is no entry of Flux that would lose anything.
 func (p predictor) settled(want, live *unstructured.Unstructured, managers []ownership.Manager) bool {

@@ -34,6 +34,13 @@ func Settled(desired, live *unstructured.Unstructured, managers []ownership.Mana
 	return true
 }
 
+// Extended reports whether somebody holds fields of the live object that neither git declares nor a controller of the cluster
+// wrote, so that there may be additions that Flux leaves in place. False proves that there are none.
+func Extended(kind ownership.Kind, desired, live *unstructured.Unstructured, managers []ownership.Manager) bool {
+	foreign, _ := predictor{kind: kind}.foreign(desired, live, prediction{next: live, managers: managers, applied: managers})
+	return !foreign.Empty()
+}
+
 // lacksNulls reports whether the live object lacks a null that desired has, where that makes a difference.
 func lacksNulls(desired, live *unstructured.Unstructured) bool {
 	return custom(desired) && !fields.HasNulls(compared(live), compared(desired))

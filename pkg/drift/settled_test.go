@@ -209,7 +209,7 @@ func TestUndoneNamesWhatFluxPutBackAndNothingElse(t *testing.T) {
 	after := settings(map[string]any{"a": "1", "c": "1", "d": "by an operator"},
 		entry("kustomize-controller", metav1.ManagedFieldsOperationApply, `{"f:data":{"f:a":{},"f:c":{}}}`),
 		entry("operator", metav1.ManagedFieldsOperationUpdate, `{"f:data":{"f:d":{}}}`))
-	found, err := Undone(before, after)
+	found, err := Undone(ownership.Kustomization, before, after)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,6 +127,7 @@ func broken(t *testing.T, log logr.Logger) *Loop {
 		t.Fatal(err)
 	}
 	l := &Loop{
+		states:  states{kustomizations: store},
 		options: Options{Desired: store, Log: log, Allowed: func(ownership.Owner, desired.Key) bool { panic("hunter2") }},
 		metrics: metrics, tracks: newTracks(), queue: priorityqueue.New[desired.Key]("panic"),
 	}

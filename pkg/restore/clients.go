@@ -1,13 +1,17 @@
 package restore
 
 import (
+	"errors"
 	"sync"
 
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 )
 
 // clients holds the uncached clients: this controller's own and one for each service account that an owner names.
@@ -29,10 +33,10 @@ func newClients(config *rest.Config, mapper meta.RESTMapper, defaultAccount stri
 		config: config, mapper: mapper, scheme: runtime.NewScheme(),
 		defaultAccount: defaultAccount, byUser: map[string]client.Client{},
 	}
-	if err := kustomizev1.AddToScheme(c.scheme); err != nil {
+	err := errors.Join(kustomizev1.AddToScheme(c.scheme), helmv2.AddToScheme(c.scheme), v1alpha1.AddToScheme(c.scheme))
+	if err != nil {
 		return nil, err
 	}
-	var err error
 	c.own, err = c.open(config)
 	return c, err
 }
@@ -41,17 +45,17 @@ func (c *clients) open(config *rest.Config) (client.Client, error) {
 	return client.New(config, client.Options{Scheme: c.scheme, Mapper: c.mapper})
 }
 
-// of returns the client with whose rights the owner's objects are applied. As in Flux (fluxcd/pkg/runtime/client), the
+// of returns the client with whose rights the objects of an owner are applied that is in this namespace and names this account,
+// empty for none. As in Flux (fluxcd/pkg/runtime/client), the
 // impersonation sets the user name and nothing else.
-func (c *clients) of(ks *kustomizev1.Kustomization) (client.Client, error) {
-	account := ks.Spec.ServiceAccountName
+func (c *clients) of(namespace, account string) (client.Client, error) {
 	if account == "" {
 		account = c.defaultAccount
 	}
 	if account == "" {
 		return c.own, nil
 	}
-	user := "system:serviceaccount:" + ks.Namespace + ":" + account
+	user := "system:serviceaccount:" + namespace + ":" + account
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if known, ok := c.byUser[user]; ok {

@@ -39,6 +39,8 @@ var (
 	measured = prometheus.NewRegistry()
 	// forbidden are the owners whose objects policy leaves alone.
 	forbidden sync.Map
+	// additions are the owners whose objects' additions do not stay.
+	additions sync.Map
 )
 
 // loopUser is who the loop writes as; nobody else does during the tests, for people use kubectl as OnCall.
@@ -86,6 +88,11 @@ func startLoop(ctx context.Context) (<-chan error, error) {
 		Allowed: func(owner ownership.Owner, _ desired.Key) bool {
 			_, no := forbidden.Load(owner.Name)
 			return !no
+		},
+		Additions: func(owner ownership.Owner, _ desired.Key) restore.Additions {
+			rule, _ := additions.Load(owner.Name)
+			out, _ := rule.(restore.Additions)
+			return out
 		},
 		Metrics: measured, Log: funcr.New(logged.write, funcr.Options{}),
 		Recorder: manager.GetEventRecorder("gitops-drift"),

@@ -7,22 +7,22 @@ import (
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
-	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// events is the cache.ReflectorStore of one kind. It keeps nothing: it compares each object with the desired state and
+// events is the cache.ReflectorStore of one watch. It keeps nothing: it compares each object with the desired state and
 // hands over the keys of those that may differ.
 type events struct {
-	kind     schema.GroupVersionKind
-	desired  *desired.Store
+	watched
+	states   states
 	unbuilt  *unbuilt
 	takeover []ssa.FieldManager
 	// differs is called for an object that may differ, settled for one that does not; both at once and often.
 	differs, settled func(desired.Key)
+	// asWanted reports whether the objects alone prove that there is nothing to do.
+	asWanted func(owner ownership.Owner, want, live *unstructured.Unstructured, managers []ownership.Manager) bool
 	// equal reports whether this object was proven equal although it is written differently.
 	equal func(desired.Object, *desired.State, *unstructured.Unstructured) bool
 	// panicked is told of a mistake in the program.
@@ -46,7 +46,7 @@ func (e *events) Delete(obj any) error {
 	}
 	key := desired.KeyOf(live)
 	_, _, built := e.find(key)
-	if _, listed := e.unbuilt.find(key); built || listed {
+	if built || e.listed(key) {
 		e.differs(key)
 	}
 	return nil
@@ -67,12 +67,18 @@ func (e *events) Replace(list []any, _ string) error {
 			return err
 		}
 	}
-	for _, state := range e.desired.States() {
+	for _, state := range e.states.all() {
+		if state.Owner.Kind != e.owner {
+			continue
+		}
 		for _, want := range state.Packed {
 			if want.Kind() == e.kind && !has(there, want.Key) {
 				e.differs(want.Key)
 			}
 		}
+	}
+	if e.owner != ownership.Kustomization {
+		return nil
 	}
 	for _, key := range e.unbuilt.of(e.kind) {
 		if !has(there, key) {
@@ -92,7 +98,7 @@ func (e *events) compare(obj any) error {
 	}
 	key := desired.KeyOf(live)
 	want, state, ok := e.find(key)
-	if _, listed := e.unbuilt.find(key); !ok && !listed {
+	if !ok && !e.listed(key) {
 		return nil
 	}
 	// A panic here would end the program, on every leader anew. The worker that looks at the object survives it.
@@ -115,7 +121,7 @@ func (e *events) compare(obj any) error {
 		}
 		return nil
 	}
-	if drift.Settled(want.Unstructured, live, managers, e.takeover) {
+	if e.asWanted(state.Owner, want.Unstructured, live, managers) {
 		e.settled(key)
 	} else if !e.equal(want, state, live) {
 		e.differs(key)
@@ -123,10 +129,19 @@ func (e *events) compare(obj any) error {
 	return nil
 }
 
-// find returns what is desired of an object, if in the version that is watched here.
+// find returns what is desired of an object, if in the version and by the kind of owner that are watched here.
 func (e *events) find(key desired.Key) (desired.Object, *desired.State, bool) {
-	want, state, ok := e.desired.Find(key)
-	return want, state, ok && want.GroupVersionKind() == e.kind
+	want, state, ok := e.states.find(key)
+	return want, state, ok && want.GroupVersionKind() == e.kind && state.Owner.Kind == e.owner
+}
+
+// listed reports whether the object is known from an inventory alone.
+func (e *events) listed(key desired.Key) bool {
+	if e.owner != ownership.Kustomization {
+		return false
+	}
+	_, listed := e.unbuilt.find(key)
+	return listed
 }
 
 func object(obj any) (*unstructured.Unstructured, error) {

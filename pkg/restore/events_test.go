@@ -47,10 +47,13 @@ func recorder(t *testing.T, objects ...*unstructured.Unstructured) (*events, *[]
 	}
 	said := &[]string{}
 	return &events{
-		kind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, desired: store, unbuilt: &unbuilt{}, takeover: ownership.Takeover(nil), log: logr.Discard(),
+		watched: watched{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, ownership.Kustomization}, states: states{kustomizations: store}, unbuilt: &unbuilt{}, takeover: ownership.Takeover(nil), log: logr.Discard(),
 		differs: func(key desired.Key) { *said = append(*said, key.Name+" differs") },
 		settled: func(key desired.Key) { *said = append(*said, key.Name+" settled") },
-		equal:   func(desired.Object, *desired.State, *unstructured.Unstructured) bool { return false },
+		asWanted: func(owner ownership.Owner, want, live *unstructured.Unstructured, managers []ownership.Manager) bool {
+			return settled(owner.Kind, want, live, managers, ownership.Takeover(nil))
+		},
+		equal: func(desired.Object, *desired.State, *unstructured.Unstructured) bool { return false },
 	}, said
 }
 

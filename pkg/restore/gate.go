@@ -61,8 +61,11 @@ const (
 	Reconciling Reason = "reconciling"
 	// OtherRevision: what was built is not the revision, or not the spec, that Flux applied last.
 	OtherRevision Reason = "other-revision"
-	// OtherBuild: the build here differs from the one that Flux applied, by its variables for instance.
+	// OtherBuild: the build here differs from the one that Flux applied, by its variables for instance; or somebody else
+	// than Flux released what the HelmRelease manages, so that Flux upgrades it.
 	OtherBuild Reason = "other-build"
+	// Uncorrected: the HelmRelease does not have Flux correct drift.
+	Uncorrected Reason = "drift-detection"
 )
 
 // objectStop returns why an object is left alone, "" if nothing about it says so. live is nil if there is none.
@@ -74,11 +77,7 @@ func objectStop(want desired.Object, live *unstructured.Unstructured) Reason {
 		if want.Encrypted {
 			return Encrypted
 		}
-		if _, ttl, _ := unstructured.NestedFieldNoCopy(want.Object, "spec", "ttlSecondsAfterFinished"); ttl &&
-			want.GetKind() == "Job" && want.GroupVersionKind().Group == "batch" {
-			return Finished
-		}
-		return ""
+		return absentStop(want)
 	}
 	if live.GetDeletionTimestamp() != nil {
 		return Terminating
@@ -91,6 +90,15 @@ func objectStop(want desired.Object, live *unstructured.Unstructured) Reason {
 	}
 	if want.Encrypted {
 		return Encrypted
+	}
+	return ""
+}
+
+// absentStop returns why an object that is not there is not created.
+func absentStop(want desired.Object) Reason {
+	if _, ttl, _ := unstructured.NestedFieldNoCopy(want.Object, "spec", "ttlSecondsAfterFinished"); ttl &&
+		want.GetKind() == "Job" && want.GroupVersionKind().Group == "batch" {
+		return Finished
 	}
 	return ""
 }

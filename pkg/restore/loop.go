@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	toolscache "k8s.io/client-go/tools/cache"
 	clientevents "k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -30,9 +28,6 @@ import (
 // workers is how many objects are restored at a time. They wait for the API server most of the time: a restore is half a
 // dozen requests, one after the other.
 const workers = 16
-
-// wakePause is how long changes of inventories are gathered.
-const wakePause = 2 * time.Second
 
 // The order of work: what an event showed to differ, then what a new state asks to be looked at. What others need to
 // exist goes before both.
@@ -52,7 +47,7 @@ func urgency(key desired.Key, least int) int {
 	return least
 }
 
-// Options are what a Loop works with. All fields but Glass, Log and those after Log are required.
+// Options are what a Loop works with. All fields but Releases, Glass, Additions, Log and those after Log are required.
 type Options struct {
 	// Config reaches the API server with this controller's rights; it must be allowed to impersonate the service
 	// accounts that owners name. Client-side rate limits are taken off: the API server has its own.
@@ -63,15 +58,21 @@ type Options struct {
 	Owners cache.Cache
 	// Desired holds the state of every Kustomization, which somebody else builds.
 	Desired *desired.Store
+	// Releases holds the states of those HelmReleases of which Flux corrects drift, which somebody else builds; then Owners
+	// holds HelmReleases, too. Nil leaves them to Flux.
+	Releases *desired.Store
 	// Allowed says whether policy wants an object of this owner restored. It is called often and concurrently; see
 	// Loop.PolicyChanged.
 	Allowed func(owner ownership.Owner, object desired.Key) bool
 	// Glass says how much longer a BreakGlass is active for an object, 0 for none, by what the API server says now: it is
 	// asked before a write, and before Flux is asked for one. Nil if there are none. Loop.PolicyChanged says that one has
 	// ended before its time.
-	Glass   func(ctx context.Context, owner ownership.Owner, object desired.Key) (time.Duration, error)
-	Metrics prometheus.Registerer
-	Log     logr.Logger
+	Glass func(ctx context.Context, owner ownership.Owner, object desired.Key) (time.Duration, error)
+	// Additions says what becomes of fields that people added and Flux leaves in place; nil leaves them all. It is called like
+	// Allowed.
+	Additions func(owner ownership.Owner, object desired.Key) Additions
+	Metrics   prometheus.Registerer
+	Log       logr.Logger
 	// Recorder writes events on owners; nil writes none.
 	Recorder clientevents.EventRecorder
 	// OverrideManagers and DefaultServiceAccount are kustomize-controller's --override-manager values and
@@ -83,6 +84,7 @@ type Options struct {
 // Loop is the restore loop. It implements manager.Runnable and manager.LeaderElectionRunnable; Start may be called once.
 type Loop struct {
 	options   Options
+	states    states
 	takeover  []ssa.FieldManager
 	clients   *clients
 	watches   *watches
@@ -96,8 +98,9 @@ type Loop struct {
 	// owners wakes the loop when the inventory of an owner without a state may have changed.
 	owners chan struct{}
 	waking atomic.Bool
-	// known are the states that have been taken notice of.
-	known map[ownership.Owner]desired.Kept
+	// known are the states that have been taken notice of, strict are their objects whose additions are removed.
+	known  map[ownership.Owner]desired.Kept
+	strict map[desired.Key]Additions
 }
 
 // New returns a Loop that does nothing before Start. An error says which option cannot be used.
@@ -122,6 +125,7 @@ func New(options Options) (*Loop, error) {
 	}
 	l := &Loop{
 		options:   options,
+		states:    states{options.Desired, options.Releases},
 		takeover:  ownership.Takeover(options.OverrideManagers),
 		clients:   clients,
 		metrics:   metrics,
@@ -132,7 +136,7 @@ func New(options Options) (*Loop, error) {
 		known:     map[ownership.Owner]desired.Kept{},
 	}
 	l.watches = &watches{
-		dynamic: kinds, mapper: options.Mapper, open: l.open, running: map[schema.GroupVersionKind]running{},
+		dynamic: kinds, mapper: options.Mapper, open: l.open, running: map[watched]running{},
 	}
 	return l, nil
 }
@@ -153,35 +157,29 @@ func (l *Loop) PolicyChanged() {
 func (l *Loop) Start(ctx context.Context) error {
 	ctx = klog.NewContext(ctx, l.options.Log)
 	l.queue = priorityqueue.New[desired.Key]("restore")
-	informer, err := l.options.Owners.GetInformer(ctx, &kustomizev1.Kustomization{})
+	forget, err := l.followOwners(ctx)
 	if err != nil {
 		l.queue.ShutDown()
-		return err
-	}
-	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    l.ownerChanged,
-		UpdateFunc: func(_, ks any) { l.ownerChanged(ks) },
-	})
-	if err != nil {
-		l.queue.ShutDown()
-		return err
+		return errors.Join(err, forget())
 	}
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() { l.work(ctx) })
 	}
 	for ctx.Err() == nil {
-		changed := l.options.Desired.Changed()
+		changed, released := l.states.changed()
 		l.follow(ctx)
 		select {
 		case <-ctx.Done():
 		case <-changed:
+		case <-released:
 		case <-l.owners:
 		case <-l.policy:
 			l.release(func(_ ownership.Owner, reason Reason) bool { return reason == ByPolicy || reason == Glass })
+			l.tighten()
 		}
 	}
-	err = informer.RemoveEventHandler(handler)
+	err = forget()
 	l.queue.ShutDown()
 	group.Wait()
 	l.watches.wait()
@@ -189,12 +187,12 @@ func (l *Loop) Start(ctx context.Context) error {
 }
 
 // open returns the receiver of the events of one kind.
-func (l *Loop) open(kind schema.GroupVersionKind) *events {
+func (l *Loop) open(what watched) *events {
 	return &events{
-		kind: kind, desired: l.options.Desired, takeover: l.takeover, log: l.options.Log,
+		watched: what, states: l.states, takeover: l.takeover, log: l.options.Log,
 		differs:  func(key desired.Key) { l.suspect(suspected, key) },
 		settled:  func(key desired.Key) { l.tracks.settled(key, time.Now()) },
-		equal:    l.equal,
+		asWanted: l.asWanted, equal: l.equal,
 		panicked: l.panicked, unbuilt: &l.unbuilt,
 	}
 }
@@ -214,52 +212,16 @@ func (l *Loop) release(match func(ownership.Owner, Reason) bool) {
 	l.suspect(suspected, l.tracks.heldBy(match)...)
 }
 
-// ownerChanged releases an owner's objects when Flux and the owner no longer hold the loop off.
-func (l *Loop) ownerChanged(obj any) {
-	ks, ok := obj.(*kustomizev1.Kustomization)
-	if !ok {
-		return
-	}
-	owner := ownerOf(ks)
-	state := assumed(ks)
-	if kept, ok := l.options.Desired.State(owner); ok {
-		state = kept.State
-	} else if ks.Spec.KubeConfig == nil && ks.Status.Inventory != nil {
-		l.inventoryChanged()
-	}
-	if ownerStop(ks, state) != "" {
-		return
-	}
-	l.release(func(held ownership.Owner, reason Reason) bool { return held == owner && reason != ByPolicy })
-}
-
-// inventoryChanged has the inventories of owners without a state read anew, soon: Flux writes their statuses often.
-func (l *Loop) inventoryChanged() {
-	if l.waking.Swap(true) {
-		return
-	}
-	time.AfterFunc(wakePause, func() {
-		l.waking.Store(false)
-		select {
-		case l.owners <- struct{}{}:
-		default:
-		}
-	})
-}
-
 // follow takes notice of the states that came, changed and went since it was called last. Kinds of which policy wants
 // nothing restored are not watched: the right to do so may not have been given.
 func (l *Loop) follow(ctx context.Context) {
-	states := l.options.Desired.States()
-	kinds := map[schema.GroupVersionKind]struct{}{}
+	states := l.states.all()
+	kinds := map[watched]struct{}{}
 	present := make(map[ownership.Owner]desired.Kept, len(states))
 	for _, state := range states {
-		if state.Owner.Kind != ownership.Kustomization {
-			continue
-		}
 		present[state.Owner] = state
 		for _, want := range state.Packed {
-			kind := want.Kind()
+			kind := watched{want.Kind(), state.Owner.Kind}
 			if _, ok := kinds[kind]; !ok && l.options.Allowed(state.Owner, want.Key) {
 				kinds[kind] = struct{}{}
 			}
@@ -271,7 +233,7 @@ func (l *Loop) follow(ctx context.Context) {
 	}
 	l.unbuilt.set(listed)
 	for key, o := range listed {
-		kinds[key.GroupKind().WithVersion(o.version)] = struct{}{}
+		kinds[watched{key.GroupKind().WithVersion(o.version), ownership.Kustomization}] = struct{}{}
 	}
 	l.watches.follow(ctx, kinds)
 	lost := false
@@ -287,7 +249,7 @@ func (l *Loop) follow(ctx context.Context) {
 	if lost {
 		l.tracks.retain(func(key desired.Key) bool {
 			_, listed := l.unbuilt.find(key)
-			return listed || l.options.Desired.Has(key)
+			return listed || l.states.has(key)
 		})
 	}
 }
@@ -301,7 +263,7 @@ func (l *Loop) check(old, state desired.Kept) {
 	}
 	var keys []desired.Key
 	for _, want := range state.Packed {
-		if !want.Same(before[want.Key]) && l.watches.synced(want.Kind()) {
+		if !want.Same(before[want.Key]) && l.watches.synced(watched{want.Kind(), state.Owner.Kind}) {
 			keys = append(keys, want.Key)
 		}
 	}
@@ -315,11 +277,25 @@ func (l *Loop) equal(want desired.Object, state *desired.State, live *unstructur
 	if !l.tracks.mayBeProven(key) {
 		return false
 	}
-	p, err := proofOf(want, state, live)
+	p, err := proofOf(want, state, live, l.additions(state.Owner, key))
 	return err == nil && l.tracks.proven(key, p)
 }
 
-func proofOf(want desired.Object, state *desired.State, live *unstructured.Unstructured) (proof, error) {
+func proofOf(want desired.Object, state *desired.State, live *unstructured.Unstructured, rule Additions) (proof, error) {
 	fingerprint, err := drift.FingerprintOf(want.Unstructured, live)
-	return proof{fingerprint: fingerprint, generation: state.Generation}, err
+	return proof{fingerprint: fingerprint, generation: state.Generation, additions: rule}, err
+}
+
+// additions says what becomes of those to an object.
+func (l *Loop) additions(owner ownership.Owner, key desired.Key) Additions {
+	if l.options.Additions == nil {
+		return Left
+	}
+	return l.options.Additions(owner, key)
+}
+
+// asWanted reports whether the objects alone prove that neither Flux nor policy has anything to do.
+func (l *Loop) asWanted(owner ownership.Owner, want, live *unstructured.Unstructured, managers []ownership.Manager) bool {
+	return settled(owner.Kind, want, live, managers, l.takeover) &&
+		(l.additions(owner, desired.KeyOf(want)) == Left || !drift.Extended(owner.Kind, want, live, managers))
 }

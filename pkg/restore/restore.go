@@ -13,6 +13,7 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
@@ -62,10 +63,10 @@ func (l *Loop) attempt(ctx context.Context, key desired.Key) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	o := &outcome{key: key}
-	want, state, built := l.options.Desired.Find(key)
+	want, state, built := l.states.find(key)
 	listed, known := l.unbuilt.find(key)
 	switch {
-	case built && state.Owner.Kind == ownership.Kustomization:
+	case built:
 		o.state, o.want, o.kind = state, &want, want.GroupVersionKind()
 	case known && !built:
 		o.state, o.kind = &desired.State{Owner: listed.owner}, key.GroupKind().WithVersion(listed.version)
@@ -78,11 +79,15 @@ func (l *Loop) attempt(ctx context.Context, key desired.Key) {
 	}
 	o.drift = l.tracks.present(key, time.Now())
 	restore := l.restore
-	if o.want == nil {
+	switch {
+	case o.want == nil:
 		restore = l.attemptUnbuilt
+	case o.state.Owner.Kind == ownership.HelmRelease:
+		restore = l.restoreReleased
 	}
 	reason, err := restore(ctx, o)
 	_, asks := patience[reason]
+	asks = asks && o.state.Owner.Kind == ownership.Kustomization
 	switch {
 	case err != nil && dependency(err):
 		l.postpone(o, Dependency)
@@ -138,8 +143,9 @@ type outcome struct {
 	// want is nil where nothing was built.
 	want  *desired.Object
 	drift drifted
-	// owner is the owner as the cache has it, nil until it was looked up.
+	// owner is the Kustomization as the cache has it, nil until it was looked up; uid is that of the owner, whatever its kind.
 	owner *kustomizev1.Kustomization
+	uid   types.UID
 	// read says that the object was looked up; live is what it was then, nil if it was gone.
 	read bool
 	live *unstructured.Unstructured
@@ -175,7 +181,7 @@ func (l *Loop) restore(ctx context.Context, o *outcome) (Reason, error) {
 	if err := l.options.Owners.Get(ctx, ownerKey(state.Owner), cached); client.IgnoreNotFound(err) != nil {
 		return "", err
 	} else if err == nil {
-		o.owner = cached
+		o.owner, o.uid = cached, cached.UID
 		if reason := ownerStop(cached, state); reason != "" {
 			return reason, nil
 		}
@@ -188,19 +194,20 @@ func (l *Loop) restore(ctx context.Context, o *outcome) (Reason, error) {
 		return l.encrypted(ctx, o)
 	}
 	var p proof
+	rule := l.additions(state.Owner, key)
 	if live != nil {
 		managers, err := ownership.Managers(live)
 		if err != nil {
 			return "", err
 		}
-		if drift.Settled(want.Unstructured, live, managers, l.takeover) {
+		if l.asWanted(state.Owner, want.Unstructured, live, managers) {
 			l.tracks.settled(key, time.Now())
 			return "", nil
 		}
 		if restarted(want, live, managers, l.takeover) {
 			return Restarted, nil
 		}
-		if p, err = proofOf(want, state, live); err != nil {
+		if p, err = proofOf(want, state, live, rule); err != nil {
 			return "", err
 		}
 		if l.tracks.proven(key, p) {
@@ -225,20 +232,36 @@ func (l *Loop) restore(ctx context.Context, o *outcome) (Reason, error) {
 	if broken, err := l.glass(ctx, o); broken || err != nil {
 		return Glass, err
 	}
-	as, err := l.clients.of(ks)
+	as, err := l.clients.of(ks.Namespace, ks.Spec.ServiceAccountName)
 	if err != nil {
 		return "", err
 	}
 	o.changed, err = apply(ctx, as, ks, want.Unstructured, l.takeover)
-	switch {
-	case err == nil:
-	case ssaerrors.IsImmutableError(err):
+	return l.finish(ctx, o, as, drift.PolicyOf(ks, l.options.OverrideManagers), p, rule, err)
+}
+
+// finish is the end of an attempt that has written what Flux would, or has failed to: it removes what policy does not leave, and
+// remembers it if nothing had to be done.
+func (l *Loop) finish(ctx context.Context, o *outcome, as client.Client, policy drift.Policy, p proof, rule Additions, err error) (Reason, error) {
+	if err != nil && ssaerrors.IsImmutableError(err) {
 		return Immutable, nil
-	default:
+	}
+	if err != nil {
 		return "", err
 	}
-	if !o.changed && live != nil {
-		l.tracks.prove(key, p, time.Now())
+	var pending bool
+	if rule != Left && o.live != nil {
+		var stripped bool
+		if stripped, pending, err = l.strip(ctx, as, o, policy, rule); err != nil {
+			return "", err
+		}
+		o.changed = o.changed || stripped
+	}
+	switch {
+	case pending:
+		l.again(o.key, recordPause)
+	case !o.changed && o.live != nil:
+		l.tracks.prove(o.key, p, time.Now())
 	}
 	return "", nil
 }
@@ -265,11 +288,17 @@ func (l *Loop) moved(ctx context.Context, live *unstructured.Unstructured, owner
 		return false, nil
 	}
 	claimed, ok := ownership.Claimed(live)
-	if !ok || claimed == owner || claimed.Kind != ownership.Kustomization {
+	switch {
+	case !ok || claimed == owner:
 		return false, nil
+	case claimed.Kind == ownership.Kustomization:
+		ks, err := l.owner(ctx, claimed)
+		return ks != nil, err
+	case owner.Kind == ownership.HelmRelease:
+		hr, err := l.helmRelease(ctx, claimed)
+		return hr != nil, err
 	}
-	ks, err := l.owner(ctx, claimed)
-	return ks != nil, err
+	return false, nil
 }
 
 // owner reads a Kustomization from the API server, nil if it does not exist.

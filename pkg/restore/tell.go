@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
@@ -18,6 +19,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
 // The reasons of the events on owners.
@@ -61,10 +63,10 @@ func (a *announcer) on(o *outcome, eventType, reason, action, note string) {
 	}
 	owner := &corev1.ObjectReference{
 		APIVersion: kustomizev1.GroupVersion.String(), Kind: string(o.state.Owner.Kind),
-		Namespace: o.state.Owner.Namespace, Name: o.state.Owner.Name,
+		Namespace: o.state.Owner.Namespace, Name: o.state.Owner.Name, UID: o.uid,
 	}
-	if o.owner != nil {
-		owner.UID = o.owner.UID
+	if o.state.Owner.Kind == ownership.HelmRelease {
+		owner.APIVersion = helmv2.GroupVersion.String()
 	}
 	about := &corev1.ObjectReference{
 		APIVersion: o.kind.GroupVersion().String(), Kind: o.key.Kind, Namespace: o.key.Namespace, Name: o.key.Name,
@@ -99,9 +101,9 @@ func (l *Loop) report(o *outcome, reason Reason, s standing) {
 // told of in another way.
 var explained = map[Reason]string{
 	OptedOut:  "an annotation or label holds Flux off. Remove it to have the object put back.",
-	Moved:     "its labels name another Kustomization that exists.",
+	Moved:     "its labels name another Kustomization or HelmRelease that exists.",
 	Immutable: "it would have to be deleted and created anew, which only Flux does, where spec.force or the annotation kustomize.toolkit.fluxcd.io/force says so.",
-	Suspended: "the Kustomization is suspended.",
+	Suspended: "reconciliation is suspended.",
 	Failing:   "Flux's last reconciliation failed.",
 	Restarted: "it was restarted by `kubectl rollout restart`. Flux strips the annotation at its next reconciliation, and so rolls it once more.",
 }
@@ -122,7 +124,7 @@ func (l *Loop) tell(ctx context.Context, o *outcome) {
 		log.Info("Recreated the object")
 		l.announcer.on(o, corev1.EventTypeNormal, eventRestored, "Restore", named(o.key)+" was gone and is back, as in "+o.state.Revision)
 	} else {
-		undone = l.undone(ctx, o.live)
+		undone = l.undone(ctx, o)
 		log = log.WithValues("fields", cutList(undone.fields, maxNamed), "changedBy", undone.managers)
 		log.Info("Restored the object")
 		l.announcer.on(o, corev1.EventTypeNormal, eventRestored, "Restore", fmt.Sprintf("%s is as in %s again: %s",
@@ -173,13 +175,13 @@ func cutList(names []string, limit int) []string {
 }
 
 // undone names the fields that a restore changed and the managers that had written them.
-func (l *Loop) undone(ctx context.Context, before *unstructured.Unstructured) undone {
+func (l *Loop) undone(ctx context.Context, o *outcome) undone {
 	after := &unstructured.Unstructured{}
-	after.SetGroupVersionKind(before.GroupVersionKind())
-	if err := l.clients.own.Get(ctx, client.ObjectKeyFromObject(before), after); err != nil {
+	after.SetGroupVersionKind(o.kind)
+	if err := l.clients.own.Get(ctx, client.ObjectKeyFromObject(o.live), after); err != nil {
 		return undone{}
 	}
-	found, err := drift.Undone(before, after)
+	found, err := drift.Undone(o.state.Owner.Kind, o.live, after)
 	if err != nil {
 		return undone{}
 	}

@@ -20,6 +20,8 @@ const (
 type proof struct {
 	fingerprint drift.Fingerprint
 	generation  int64
+	// additions is what was to become of them.
+	additions Additions
 }
 
 // track is what is remembered of one object: nothing of its content.

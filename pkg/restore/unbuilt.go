@@ -110,7 +110,7 @@ func (l *Loop) attemptUnbuilt(ctx context.Context, o *outcome) (Reason, error) {
 	} else if err != nil {
 		return OwnerGone, nil
 	}
-	o.owner = ks
+	o.owner, o.uid = ks, ks.UID
 	o.state = assumed(ks)
 	if reason := ownerStop(ks, o.state); reason != "" {
 		return reason, nil

@@ -16,8 +16,6 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
-
-	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
 // watchBackoff spaces the attempts to watch a kind that is not served or not answered for.
@@ -27,12 +25,12 @@ var watchBackoff = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jit
 // is a mistake for people to mend, and not to be told of every second.
 const forbiddenPause = 30 * time.Second
 
-// watches runs one watch a kind. It must not be used concurrently.
+// watches runs one watch for each kind of object and owner. It must not be used concurrently.
 type watches struct {
 	dynamic dynamic.Interface
 	mapper  meta.RESTMapper
-	open    func(schema.GroupVersionKind) *events
-	running map[schema.GroupVersionKind]running
+	open    func(watched) *events
+	running map[watched]running
 	group   sync.WaitGroup
 }
 
@@ -42,7 +40,7 @@ type running struct {
 }
 
 // follow starts the watches of the kinds that are new and stops those of the kinds that are no longer in use.
-func (w *watches) follow(ctx context.Context, kinds map[schema.GroupVersionKind]struct{}) {
+func (w *watches) follow(ctx context.Context, kinds map[watched]struct{}) {
 	for kind, r := range w.running {
 		if _, used := kinds[kind]; !used {
 			r.stop()
@@ -61,7 +59,7 @@ func (w *watches) follow(ctx context.Context, kinds map[schema.GroupVersionKind]
 }
 
 // synced reports whether all objects of a kind have been listed once.
-func (w *watches) synced(kind schema.GroupVersionKind) bool {
+func (w *watches) synced(kind watched) bool {
 	r, ok := w.running[kind]
 	return ok && r.events.synced.Load()
 }
@@ -71,14 +69,15 @@ func (w *watches) wait() { w.group.Wait() }
 
 // watch feeds store until ctx ends. The reflector sees to dropped watches, expired resource versions and kinds that
 // go away for a while.
-func (w *watches) watch(ctx context.Context, kind schema.GroupVersionKind, store *events) {
+func (w *watches) watch(ctx context.Context, what watched, store *events) {
+	kind := what.kind
 	resource, ok := w.served(ctx, kind)
 	if !ok {
 		return
 	}
 	objects := w.dynamic.Resource(resource)
 	selected := func(options metav1.ListOptions) metav1.ListOptions {
-		options.LabelSelector = ownership.Kustomization.NameLabel()
+		options.LabelSelector = what.owner.NameLabel()
 		return options
 	}
 	source := &cache.ListWatch{
@@ -93,7 +92,7 @@ func (w *watches) watch(ctx context.Context, kind schema.GroupVersionKind, store
 	expected.SetGroupVersionKind(kind)
 	backoff := watchBackoff
 	cache.NewReflectorWithOptions(source, expected, store, cache.ReflectorOptions{
-		Name: "restore " + kind.String(), Backoff: &backoff,
+		Name: "restore " + kind.String() + " of " + string(what.owner) + "s", Backoff: &backoff,
 	}).RunWithContext(klog.NewContext(ctx, store.log))
 }
 
