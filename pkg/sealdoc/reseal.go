@@ -12,7 +12,9 @@ import (
 // Resealed is what became of one SealedSecret.
 type Resealed struct {
 	Namespace, Name string
-	// Items is how many items are sealed anew. 0: all of them are sealed with the certificate already.
+	// Changed: the document is another one now. It was not if it was sealed with the certificate already.
+	Changed bool
+	// Items is how many items are sealed anew; none where only the record was missing.
 	Items int
 }
 
@@ -58,6 +60,6 @@ func (s *Sealer) Reseal(d *yamledit.Document, keys sealkey.Keyring) (Resealed, e
 	if err := record(changed, s.Certificate.Fingerprint); err != nil {
 		return out, err
 	}
-	out.Items = len(values)
+	out.Changed, out.Items = true, len(values)
 	return out, d.Replace(changed.Text())
 }

@@ -125,7 +125,7 @@ func TestKeysAreReadFromPEMAndFromSecrets(t *testing.T) {
 		string(a.Certificate.PEM()): "holds no private key in PEM",
 		"-----BEGIN RSA PRIVATE KEY-----\nc3dvcmRmaXNo\n-----END RSA PRIVATE KEY-----\n":                                             "holds a private key that cannot be read",
 		"-----BEGIN ENCRYPTED PRIVATE KEY-----\nc3dvcmRmaXNo\n-----END ENCRYPTED PRIVATE KEY-----\n":                                 "holds a private key with a passphrase",
-		"kind: Secret\nmetadata: {namespace: x, name: key}\ndata: {tls.key: c3dvcmRmaXNo}":                                             "Secret x/key: tls.key holds no private key in PEM",
+		"kind: Secret\nmetadata: {namespace: x, name: key}\ndata: {tls.key: c3dvcmRmaXNo}":                                           "Secret x/key: tls.key holds no private key in PEM",
 		strings.Replace(string(a.KeyPEM()), "KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,c3dvcmRm\n\n", 1): "with a passphrase",
 	} {
 		if _, err := ParseKeys([]byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "swordfish") || strings.Contains(err.Error(), "c3dv") {
