@@ -104,13 +104,22 @@ func write(d *yamledit.Document, before *ssv1alpha1.SealedSecret, key, item stri
 func Items(s *ssv1alpha1.SealedSecret, target seal.Target, keys sealkey.Keyring) (map[string][]byte, error) {
 	values := map[string][]byte{}
 	var errs []error
+	foreign := 0
 	for _, key := range sorted(s.Spec.EncryptedData) {
 		value, err := seal.Open(keys, target, s.Spec.EncryptedData[key])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("SealedSecret %s: item %s %w", name(s.Namespace, s.Name), key, err))
+			if errors.Is(err, seal.ErrNotOpened) {
+				foreign++
+			}
 			continue
 		}
 		values[key] = value
+	}
+	recorded := seal.Fingerprints(s.Annotations[seal.CertificateAnnotation])
+	if len(errs) > 0 && foreign == len(s.Spec.EncryptedData) && len(recorded) > 0 && !slices.ContainsFunc(recorded, keys.Has) {
+		return nil, fmt.Errorf("SealedSecret %s: no item opens: it says that it was sealed with key %s, and the private key given is that of %s",
+			name(s.Namespace, s.Name), list(recorded), list(keys.Fingerprints()))
 	}
 	return values, errors.Join(errs...)
 }

@@ -126,15 +126,18 @@ func (o *options) edit(cmd *cobra.Command, path string, f *editFlags) error {
 }
 
 // inFile names the file in an error, in each of several.
-func inFile(path string, err error) error {
+func inFile(path string, err error) error { return errors.Join(eachInFile(path, err)...) }
+
+func eachInFile(path string, err error) []error {
+	parts := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var errs []error
-		for _, err := range joined.Unwrap() {
-			errs = append(errs, fmt.Errorf("%s: %w", path, err))
-		}
-		return errors.Join(errs...)
+		parts = joined.Unwrap()
 	}
-	return fmt.Errorf("%s: %w", path, err)
+	var out []error
+	for _, part := range parts {
+		out = append(out, fmt.Errorf("%s: %w", path, part))
+	}
+	return out
 }
 
 // editable is a text of the values that people can edit: text as such, everything else in base64.

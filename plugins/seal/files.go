@@ -91,8 +91,11 @@ func parseFile(path string, text []byte) (*yamledit.File, error) {
 	return f, nil
 }
 
-// mentions reports whether a text can hold an object of a kind. Others, templates of charts for instance, need not be YAML.
+// mentions reports whether a text can hold an object of a kind. Others need not be read.
 func mentions(text []byte, kind string) bool { return bytes.Contains(text, []byte(kind)) }
+
+// isTemplate reports whether a text that is no YAML can be a template, of a chart for instance, which need not be.
+func isTemplate(text []byte) bool { return bytes.Contains(text, []byte("{{")) }
 
 // sealedIn finds the SealedSecret of a file that a command is about: the only one, or that of a name, [NAMESPACE/]NAME.
 func sealedIn(path string, f *yamledit.File, wanted string) (*yamledit.Document, error) {

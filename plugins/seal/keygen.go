@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -67,6 +68,9 @@ sealed; nothing is sealed with the new one before init --rotate pins it.`,
 	return cmd
 }
 
+// dated is the end of the name of a key that --rotate has made.
+var dated = regexp.MustCompile(`-\d{4}-\d\d-\d\d$`)
+
 // secretName is the Secret that a key becomes in a cluster.
 func secretName(name string) string { return "sealed-secrets-" + name }
 
@@ -93,7 +97,7 @@ func (o *options) keygen(cmd *cobra.Command, f *keygenFlags) error {
 	if f.name == "" {
 		f.name = "shared"
 		if present != nil {
-			f.name = present.Name + "-" + time.Now().UTC().Format(time.DateOnly)
+			f.name = dated.ReplaceAllString(present.Name, "") + "-" + time.Now().UTC().Format(time.DateOnly)
 		}
 	}
 	if problems := validation.IsDNS1123Label(f.name); len(problems) > 0 {
@@ -225,17 +229,17 @@ func (f *keygenFlags) explain(cmd *cobra.Command, pair *sealkey.Pair, namespace 
 		step++
 		fmt.Fprintf(&b, "%d. %s\n", step, fmt.Sprintf(format, args...))
 	}
-	beside := ""
+	when := ", before its controller starts for the first time"
 	if present != nil {
-		beside = fmt.Sprintf(", beside Secret %s, which stays and opens what it sealed", secretName(present.Name))
+		when = fmt.Sprintf(", beside Secret %s, which stays and opens what it sealed", secretName(present.Name))
 	}
 	if f.vault.Name == "" {
-		next("Bring the key into every cluster, before its controller starts for the first time%s:\n     kubectl apply -f %s", beside, f.path(".secret.yaml"))
+		next("Bring the key into every cluster%s:\n     kubectl create -f %s", when, f.path(".secret.yaml"))
 	} else {
 		next("Put the key into the vault, and the class into every cluster%s:\n"+
 			"     az keyvault secret set --vault-name %[2]s --name %[3]s --encoding utf-8 --file %[4]s\n"+
 			"     az keyvault secret set --vault-name %[2]s --name %[5]s --encoding utf-8 --file %[6]s\n"+
-			"     kubectl apply -f %[7]s", beside, f.vault.Name,
+			"     kubectl create -f %[7]s", when, f.vault.Name,
 			sealkey.Object(secretName(f.name), "tls.crt"), f.path(".crt"), sealkey.Object(secretName(f.name), "tls.key"), f.path(".key"), f.path(".vault.yaml"))
 	}
 	next("Run each controller with %s (its keyrenewperiod is 0), in namespace %s, and restart it: it reads keys when it starts.", f.path(".values.yaml"), namespace)
@@ -245,7 +249,8 @@ func (f *keygenFlags) explain(cmd *cobra.Command, pair *sealkey.Pair, namespace 
 		next("See that every cluster has it: %s doctor", program)
 		next("Pin it: %s init --rotate --cert %s", program, f.path(".crt"))
 		next("Seal anew what is there, with the old private key: %s reseal --key OLD-KEY --write", program)
-		next("When every cluster has applied that, take the old key out of use: label Secret %s %s=retired, and restart.", secretName(present.Name), sealkey.Label)
+		next("When every cluster has applied that, take the old key out of use and restart the controllers:\n     kubectl label secret %s -n %s %s=retired --overwrite",
+			secretName(present.Name), namespace, sealkey.Label)
 	}
 	b.WriteString("\nA controller whose renewal period is not 0 makes a key of its own 30 days after this certificate's first day, and serves that.\n" +
 		"A controller that starts before its Secret is there makes a key of its own at once, even with period 0.")

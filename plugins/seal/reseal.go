@@ -116,8 +116,7 @@ func (o *options) resealFile(cmd *cobra.Command, path string, named bool, r *res
 	}
 	file, err := parseFile(path, text)
 	if err != nil {
-		// A chart's template need not be YAML.
-		if named || !mentions(text, "{{") {
+		if named || !isTemplate(text) {
 			r.errs = append(r.errs, err)
 		}
 		return nil, nil
@@ -138,14 +137,10 @@ func (o *options) resealFile(cmd *cobra.Command, path string, named bool, r *res
 		result, err := how.sealer.Reseal(d, r.keys)
 		switch {
 		case err != nil:
-			problems = append(problems, inFile(path, err))
+			problems = append(problems, eachInFile(path, err)...)
 		case result.Changed:
 			done++
-			verb := "would be sealed anew"
-			if r.write {
-				verb = "sealed anew"
-			}
-			lines = append(lines, fmt.Sprintf("%s: %s/%s: %s %s", path, result.Namespace, result.Name, count(result.Items, "item"), verb))
+			lines = append(lines, fmt.Sprintf("%s: %s/%s: %s", path, result.Namespace, result.Name, count(result.Items, "item")))
 		default:
 			r.already++
 		}
@@ -171,11 +166,11 @@ func (o *options) resealFile(cmd *cobra.Command, path string, named bool, r *res
 // conclude says in a sentence what came of it all.
 func (r *resealing) conclude(cmd *cobra.Command) error {
 	var b strings.Builder
-	verb := "would be sealed anew"
+	verb := "To be sealed anew"
 	if r.write {
-		verb = "are sealed anew"
+		verb = "Sealed anew"
 	}
-	fmt.Fprintf(&b, "%s in %s %s; %d were already.", count(r.done, "SealedSecret"), count(r.files, "file"), verb, r.already)
+	fmt.Fprintf(&b, "%s: %s in %s; sealed with the pinned certificate already: %d.", verb, count(r.done, "SealedSecret"), count(r.files, "file"), r.already)
 	if !r.write && r.done > 0 {
 		b.WriteString(" Nothing is written; --write does it.")
 	}

@@ -172,7 +172,8 @@ func (o *options) sealInput(cmd *cobra.Command, in input, place string, f *sealF
 	}
 	file, err := parseFile(in.path, text)
 	if err != nil {
-		if in.folder && !mentions(in.text, "kind: Secret") {
+		if in.folder && isTemplate(in.text) {
+			warn(cmd.ErrOrStderr(), "%s looks like a template; it stays as it is", in.path)
 			return nil, nil, nil
 		}
 		return nil, nil, err

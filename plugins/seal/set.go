@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
+	ssv1alpha1 "github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -69,7 +72,17 @@ func (o *options) unsetCommand(name string) *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.changeItems(cmd, f, args, func(s *sealdoc.Sealer, d *yamledit.Document, key string) (string, error) { return s.Unset(d, key) })
+			c, err := o.open(cmd, f)
+			if err != nil {
+				return err
+			}
+			for _, key := range args {
+				if _, ok := c.sealed.Spec.EncryptedData[key]; !ok {
+					return fmt.Errorf("%s: SealedSecret %s has no item %s; it has %s", f.file, c.sealed.Name, key,
+						strings.Join(slices.Sorted(maps.Keys(c.sealed.Spec.EncryptedData)), ", "))
+				}
+			}
+			return c.apply(cmd, args, func(key string) (string, error) { return c.sealer.Unset(c.document, key) })
 		},
 	}
 	f.addFlags(cmd)
@@ -96,21 +109,23 @@ func (o *options) set(cmd *cobra.Command, args []string, f *itemFlags) error {
 		}
 		keys, values[key] = append(keys, key), nil
 	}
+	c, err := o.open(cmd, f) // before anything is asked
+	if err != nil {
+		return err
+	}
 	for _, arg := range args {
 		key, source, given := strings.Cut(arg, "=")
-		value, err := o.value(cmd, key, source, given)
+		value, err := value(cmd, key, source, given)
 		if err != nil {
 			return err
 		}
 		values[key] = value
 	}
-	return o.changeItems(cmd, f, keys, func(s *sealdoc.Sealer, d *yamledit.Document, key string) (string, error) {
-		return s.Set(d, key, values[key])
-	})
+	return c.apply(cmd, keys, func(key string) (string, error) { return c.sealer.Set(c.document, key, values[key]) })
 }
 
 // value is what an argument gives an item.
-func (o *options) value(cmd *cobra.Command, key, source string, given bool) ([]byte, error) {
+func value(cmd *cobra.Command, key, source string, given bool) ([]byte, error) {
 	file, isFile := strings.CutPrefix(source, "@")
 	switch {
 	case !given && terminal.Is(cmd.InOrStdin()):
@@ -158,46 +173,57 @@ func ask(cmd *cobra.Command, key string) ([]byte, error) {
 	return value, nil
 }
 
-// changeItems changes items of the SealedSecret of a file, all of them or none.
-func (o *options) changeItems(cmd *cobra.Command, f *itemFlags, keys []string, change func(*sealdoc.Sealer, *yamledit.Document, string) (string, error)) error {
+// opened is the SealedSecret that set and unset are about.
+type opened struct {
+	path     string
+	file     *yamledit.File
+	document *yamledit.Document
+	sealed   *ssv1alpha1.SealedSecret
+	sealer   *sealdoc.Sealer
+}
+
+func (o *options) open(cmd *cobra.Command, f *itemFlags) (*opened, error) {
 	if f.file == "" || f.file == stdin {
-		return errors.New("say with -f which file holds the SealedSecret")
+		return nil, errors.New("say with -f which file holds the SealedSecret")
 	}
 	how, err := o.sealer(f.file, cmd.ErrOrStderr())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	text, err := read(f.file, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	file, err := parseFile(f.file, text)
-	if err != nil {
-		return err
+	c := &opened{path: f.file, sealer: how.sealer}
+	if c.file, err = parseFile(f.file, text); err != nil {
+		return nil, err
 	}
-	d, err := sealedIn(f.file, file, f.name)
-	if err != nil {
-		return err
+	if c.document, err = sealedIn(f.file, c.file, f.name); err != nil {
+		return nil, err
 	}
-	remarks := map[string]bool{}
+	if c.sealed, err = sealdoc.Read(c.document); err != nil {
+		return nil, fmt.Errorf("%s: %w", f.file, err)
+	}
+	return c, nil
+}
+
+// apply changes items and writes the file, or changes nothing.
+func (c *opened) apply(cmd *cobra.Command, keys []string, change func(key string) (remark string, err error)) error {
+	told := ""
 	for _, key := range keys {
-		remark, err := change(how.sealer, d, key)
+		remark, err := change(key)
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.file, err)
+			return fmt.Errorf("%s: %w", c.path, err)
 		}
-		if remark != "" && !remarks[remark] {
-			remarks[remark] = true
-			warn(cmd.ErrOrStderr(), "%s: %s", f.file, remark)
+		if remark != told {
+			warn(cmd.ErrOrStderr(), "%s: %s", c.path, remark)
+			told = remark
 		}
 	}
-	if err := wholefile.Replace(f.file, file.Bytes(), 0o644); err != nil {
+	if err := wholefile.Replace(c.path, c.file.Bytes(), 0o644); err != nil {
 		return err
 	}
-	sealed, err := sealdoc.Read(d)
-	if err != nil {
-		return err
-	}
-	return say(cmd, "%s: %s %s %s\n", f.file, sealed.Name, cmd.Name(), strings.Join(keys, ", "))
+	return say(cmd, "%s: %s: %s %s\n", c.path, c.sealed.Name, cmd.Name(), strings.Join(keys, ", "))
 }
 
 // items are the keys of the SealedSecrets of a file, for completion.
