@@ -17,6 +17,9 @@ var copies = []string{
 	corev1.LastAppliedConfigAnnotation, "kapp.k14s.io/original", "objectset.rio.cattle.io/applied", "banzaicloud.com/last-applied",
 }
 
+// IsCopy reports whether an annotation is one in which a tool keeps a copy of the whole object that it applied.
+func IsCopy(annotation string) bool { return slices.Contains(copies, annotation) }
+
 // Change masks the two values of one field of an object of this kind, wherever they can hold a Secret's value, and
 // returns other values as they are. Two masked values that differ stay distinguishable: the second is marked.
 func Change(kind schema.GroupKind, path fieldpath.Path, before, after any) (any, any) {
@@ -90,7 +93,7 @@ func sensitive(kind schema.GroupKind, path fieldpath.Path) bool {
 	case "data", "stringData":
 		return true
 	case "metadata":
-		return len(path) == 1 || name(path[1]) == "annotations" && (len(path) == 2 || slices.Contains(copies, name(path[2])))
+		return len(path) == 1 || name(path[1]) == "annotations" && (len(path) == 2 || IsCopy(name(path[2])))
 	}
 	return false
 }

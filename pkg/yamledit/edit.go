@@ -151,7 +151,7 @@ func (d *Document) overwrite(old *yaml.Node, in place, keys []string, value stri
 	case len(keys) > 0 && in.flow:
 		text = flowEntries(keys, value)
 	case len(keys) > 0:
-		text = d.newline() + d.blockEntries(keys, value, in.indent+d.unit())
+		text = d.Newline() + d.blockEntries(keys, value, in.indent+d.Unit())
 		for at.start > 0 && d.text[at.start-1] == ' ' {
 			at.start--
 		}
@@ -217,7 +217,7 @@ func (d *Document) insert(n *yaml.Node, in, within place, keys []string, value s
 			return []patch{{at, inner}}, nil
 		}
 		at.start--
-		return []patch{{at, d.newline() + d.blockEntries(keys, value, in.indent+d.unit())}}, nil
+		return []patch{{at, d.Newline() + d.blockEntries(keys, value, in.indent+d.Unit())}}, nil
 	}
 	key, last := n.Content[len(n.Content)-2], n.Content[len(n.Content)-1]
 	end, err := d.end(last, within)
@@ -226,7 +226,7 @@ func (d *Document) insert(n *yaml.Node, in, within place, keys []string, value s
 	}
 	if !within.flow {
 		end = d.lineEnd(end)
-		text := d.newline() + d.blockEntries(keys, value, within.indent)
+		text := d.Newline() + d.blockEntries(keys, value, within.indent)
 		return []patch{{span{end, end}, text}}, nil
 	}
 	begin, err := d.offset(key)
@@ -235,7 +235,7 @@ func (d *Document) insert(n *yaml.Node, in, within place, keys []string, value s
 	}
 	gap := " "
 	if line := d.text[d.lineStart(begin):begin]; strings.TrimSpace(line) == "" {
-		gap = d.newline() + line
+		gap = d.Newline() + line
 	}
 	text := "," + gap + strings.TrimSuffix(strings.TrimPrefix(flowEntries(keys, value), "{"), "}")
 	return []patch{{span{end, end}, text}}, nil

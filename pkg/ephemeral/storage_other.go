@@ -1,0 +1,8 @@
+//go:build !linux
+
+package ephemeral
+
+import "os"
+
+// storage is where folders are made; no folder is known to be memory here.
+func storage() (string, bool) { return os.TempDir(), false }

@@ -1,0 +1,236 @@
+package sealdoc
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	ssv1alpha1 "github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gitops-drift/gitops-drift/pkg/seal"
+	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
+	"github.com/gitops-drift/gitops-drift/pkg/yamledit"
+)
+
+// Into is what became of a Secret that was sealed into a file.
+type Into struct {
+	Target seal.Target
+	// New: the file had no SealedSecret of that name; the Secret's document has become one, to be appended.
+	New bool
+	// Changed are the items that were sealed or removed; Kept is how many have the ciphertext that they had.
+	Changed []string
+	Kept    int
+}
+
+func (i Into) String() string {
+	switch {
+	case i.New:
+		return fmt.Sprintf("added %s", i.Target)
+	case len(i.Changed) == 0:
+		return fmt.Sprintf("%s is what it was", i.Target)
+	}
+	return fmt.Sprintf("%s: changed %s, kept %d", i.Target, strings.Join(i.Changed, ", "), i.Kept)
+}
+
+// SealInto makes the SealedSecret of a file that has the name of a Secret what the Secret says: items, labels, annotations, type,
+// immutable. Items that keys open and that have the same value keep their ciphertext. What the Secret does not say is removed
+// from the items, and stays in the rest. Where the file has no such SealedSecret, the Secret's own document becomes it.
+func (s *Sealer) SealInto(file *yamledit.File, from *yamledit.Document, scope Scope, keys sealkey.Keyring) (Into, []string, error) {
+	secret, err := ReadSecret(from)
+	if err != nil {
+		return Into{}, nil, err
+	}
+	explicit := scope.Forced || ssv1alpha1.SecretScope(secret) != seal.Strict
+	if err := s.prepare(secret, scope); err != nil {
+		return Into{}, nil, lineError(from, "%w", err)
+	}
+	target := seal.Target{Namespace: secret.Namespace, Name: secret.Name, Scope: ssv1alpha1.SecretScope(secret)}
+	d, sealed, err := s.find(file, target)
+	if err != nil {
+		return Into{}, nil, err
+	}
+	if d == nil {
+		remarks, err := s.Seal(from, scope)
+		return Into{Target: target, New: true, Changed: sorted(secret.Data)}, remarks, err
+	}
+	own := seal.TargetOf(sealed).Scope
+	if explicit && own != target.Scope {
+		return Into{}, nil, fmt.Errorf("SealedSecret %s is sealed in scope %s there, but would be in %s; remove it from the file to change its scope",
+			name(target.Namespace, target.Name), own.String(), target.Scope.String())
+	}
+	target.Scope = own
+	changed, err := s.SetAll(d, keys, secret.Data)
+	if err != nil {
+		return Into{}, nil, err
+	}
+	kept := 0
+	for key := range secret.Data {
+		if !slices.Contains(changed, key) {
+			kept++
+		}
+	}
+	return Into{Target: target, Changed: changed, Kept: kept}, nil, s.template(d, sealed, secret, target.Scope)
+}
+
+// find finds the SealedSecret of a file that a target is.
+func (s *Sealer) find(file *yamledit.File, target seal.Target) (*yamledit.Document, *ssv1alpha1.SealedSecret, error) {
+	for _, d := range file.Documents() {
+		if Kind(d) != SealedSecretKind {
+			continue
+		}
+		sealed, err := Read(d)
+		if err != nil {
+			return nil, nil, err
+		}
+		if sealed.Name == target.Name && (sealed.Namespace == target.Namespace || sealed.Namespace == "" && (s.Namespace == target.Namespace || sealed.Spec.Template.Namespace == target.Namespace)) {
+			return d, sealed, nil
+		}
+	}
+	return nil, nil, nil
+}
+
+// template brings the template up to a Secret.
+func (s *Sealer) template(d *yamledit.Document, before *ssv1alpha1.SealedSecret, secret *corev1.Secret, scope seal.Scope) error {
+	want, err := s.sealedTemplate(secret, scope)
+	if err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		key      string
+		old, new map[string]string
+	}{
+		{"labels", before.Spec.Template.Labels, want.Labels},
+		{"annotations", before.Spec.Template.Annotations, want.Annotations},
+	} {
+		for _, key := range sorted(part.new) {
+			if old, ok := part.old[key]; !ok || old != part.new[key] {
+				if err := d.Set(part.new[key], "spec", "template", "metadata", part.key, key); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if want.Type != "" && want.Type != before.Spec.Template.Type {
+		return d.Set(string(want.Type), "spec", "template", "type")
+	}
+	if immutable := want.Immutable != nil && *want.Immutable; immutable != (before.Spec.Template.Immutable != nil && *before.Spec.Template.Immutable) {
+		return errors.New("immutable differs; change spec.template.immutable in the file")
+	}
+	return nil
+}
+
+func (s *Sealer) sealedTemplate(secret *corev1.Secret, scope seal.Scope) (*ssv1alpha1.SecretTemplateSpec, error) {
+	copied := secret.DeepCopy()
+	copied.Data = nil
+	copied.Annotations = ssv1alpha1.UpdateScopeAnnotations(copied.Annotations, scope)
+	sealed, err := s.sealed(copied)
+	if err != nil {
+		return nil, err
+	}
+	return &sealed.Spec.Template, nil
+}
+
+// Append is the text of a file with documents behind its own.
+func Append(file *yamledit.File, documents []*yamledit.Document) ([]byte, error) {
+	text := string(file.Bytes())
+	for _, d := range documents {
+		more := d.Text()
+		switch {
+		case strings.TrimSpace(text) == "":
+			text = more
+			continue
+		case isJSON(d) || strings.HasPrefix(strings.TrimSpace(text), "{"):
+			return nil, errors.New("a second document cannot be added to JSON")
+		}
+		if !strings.HasSuffix(text, "\n") {
+			text += "\n"
+		}
+		if !strings.HasPrefix(more, "---") {
+			text += "---\n"
+		}
+		text += more
+	}
+	if _, err := yamledit.Parse([]byte(text)); err != nil {
+		return nil, err
+	}
+	return []byte(text), nil
+}
+
+// Expand puts documents in place of a List of which one item is a Secret, as kubectl get writes several. Other texts stay as
+// they are, what is no YAML among them.
+func Expand(text []byte) ([]byte, error) {
+	file, err := yamledit.Parse(text)
+	if err != nil {
+		return text, nil //nolint:nilerr // whoever parses it next says so
+	}
+	var out strings.Builder
+	expanded := false
+	for _, d := range file.Documents() {
+		if Kind(d) != ListKind {
+			out.WriteString(d.Text())
+			continue
+		}
+		items, secret, err := listItems(d)
+		if err != nil {
+			return nil, err
+		}
+		if !secret {
+			out.WriteString(d.Text())
+			continue
+		}
+		expanded = true
+		for _, item := range items {
+			written, err := yaml.Marshal(item)
+			if err != nil {
+				return nil, lineError(d, "the List holds what cannot be written as YAML")
+			}
+			out.WriteString("---\n")
+			out.Write(written)
+		}
+	}
+	if !expanded {
+		return text, nil
+	}
+	return []byte(out.String()), nil
+}
+
+func listItems(d *yamledit.Document) (items []any, secret bool, err error) {
+	text, err := d.JSON()
+	if err != nil {
+		return nil, false, err
+	}
+	var list struct {
+		Items []any `json:"items"`
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &list); err != nil {
+		return nil, false, lineError(d, "is no valid List")
+	}
+	for _, item := range list.Items {
+		object, ok := item.(map[string]any)
+		if !ok {
+			return nil, false, lineError(d, "the List holds what is no object")
+		}
+		if object["kind"] != SecretKind.Kind || object["apiVersion"] != "v1" {
+			continue
+		}
+		secret = true
+		served(object)
+	}
+	return list.Items, secret, nil
+}
+
+// served takes out of an object that came from a server what only the server sets.
+func served(object map[string]any) {
+	metadata, ok := object["metadata"].(map[string]any)
+	if !ok {
+		return
+	}
+	maps.DeleteFunc(metadata, func(key string, _ any) bool {
+		return slices.Contains([]string{"uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "ownerReferences", "selfLink"}, key)
+	})
+}
