@@ -20,7 +20,7 @@ build: ## Build the programs of the product into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gitops-drift ./webhook
 
 .PHONY: controlplane
-controlplane: ## Build the real control plane for tests and demo into bin/ (once, about 12 minutes on two cores)
+controlplane: ## Build the real control plane for tests and demo into bin/ (once, about 14 minutes on two cores)
 	@test/controlplane/build.sh
 
 bin/demo: build controlplane

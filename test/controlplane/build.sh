@@ -34,6 +34,9 @@ build() {
         pkg=k8s.io/component-base/version
         ldflags="$ldflags -X $pkg.gitVersion=$version -X $pkg.gitMajor=${release%%.*} -X $pkg.gitMinor=${minor%%.*} -X $pkg.gitTreeState=clean"
     fi
+    if [ "$2" = sealed-secrets ]; then
+        ldflags="$ldflags -X main.VERSION=$version"
+    fi
     mkdir -p "$to/.stamps"
     new=$to/.new.$1.$$
     go build -C "$here/$2" -mod=readonly -buildvcs=false -trimpath -ldflags "$ldflags" -o "$new" "$3"
@@ -46,7 +49,7 @@ trap 'rm -f "$bin"/.new.*.$$ "$bin"/.stamps/*.$$ "$bin"/k8s-*/.new.*.$$ "$bin"/k
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 
-[ $# -gt 0 ] || set -- etcd kube-apiserver kube-controller-manager kubectl kustomize-controller
+[ $# -gt 0 ] || set -- etcd kube-apiserver kube-controller-manager kubectl kustomize-controller sealed-secrets-controller kubeseal
 kubernetes=kubernetes
 if [ -n "${K8S:-}" ] && [ "v$K8S" != "$(version kubernetes k8s.io/kubernetes)" ]; then
     kubernetes=kubernetes-$K8S
@@ -62,6 +65,8 @@ for program in "$@"; do
     kube-controller-manager) build kube-controller-manager "$kubernetes" k8s.io/kubernetes/cmd/kube-controller-manager k8s.io/kubernetes '2 minutes' ;;
     kubectl) build kubectl kubernetes k8s.io/kubernetes/cmd/kubectl k8s.io/kubernetes '1 minute' ;;
     kustomize-controller) build kustomize-controller kustomize-controller github.com/fluxcd/kustomize-controller github.com/fluxcd/kustomize-controller '3 minutes' ;;
+    sealed-secrets-controller) build sealed-secrets-controller sealed-secrets github.com/bitnami-labs/sealed-secrets/cmd/controller github.com/bitnami-labs/sealed-secrets '1 minute' ;;
+    kubeseal) build kubeseal sealed-secrets github.com/bitnami-labs/sealed-secrets/cmd/kubeseal github.com/bitnami-labs/sealed-secrets 'half a minute' ;;
     *)
         echo "$0: no program called $program" >&2
         exit 2

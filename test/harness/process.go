@@ -33,6 +33,7 @@ type command struct {
 	env  []string
 	dir  string
 	log  string
+	root string // the program's root directory; empty: ours
 }
 
 // process is a running command. Its output goes to a file, never to ours: an inherited descriptor would
@@ -59,6 +60,9 @@ func (r *reaper) spawn(c command) (*process, error) {
 	cmd.Env, cmd.Dir = c.env, c.dir
 	cmd.Stdout, cmd.Stderr = log, log
 	r.adopt(cmd)
+	if c.root != "" {
+		imprison(cmd.SysProcAttr, c.root)
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.name, err)
 	}

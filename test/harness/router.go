@@ -27,6 +27,7 @@ type router struct {
 
 	mu     sync.Mutex
 	routes map[route][]string
+	pods   map[string]string // from the address and port of a Pod to those of the process; see [Cluster.Expose]
 	next   int
 }
 
@@ -37,7 +38,7 @@ type route struct {
 }
 
 func newRouter(ctx context.Context, dir string) (*router, error) {
-	r := &router{dir: dir, routes: map[route][]string{}}
+	r := &router{dir: dir, routes: map[route][]string{}, pods: map[string]string{}}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", r.socket())
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API server's calls to Services: %w (set TMPDIR to a shorter path if this one is too long)", err)
@@ -73,9 +74,13 @@ func (c *Cluster) Route(service client.ObjectKey, port int32, addresses ...strin
 	c.router.routes[route{service, port}] = addresses
 }
 
-// backends returns the addresses behind a cluster IP and port, the one whose turn it is first.
+// backends returns the addresses behind a cluster IP, or the IP of a Pod, and a port, the one whose turn it is first.
 func (r *router) backends(ctx context.Context, ip string, port int32) ([]string, error) {
 	r.mu.Lock()
+	if address, ok := r.pods[net.JoinHostPort(ip, strconv.Itoa(int(port)))]; ok {
+		r.mu.Unlock()
+		return []string{address}, nil
+	}
 	candidates := map[client.ObjectKey][]string{}
 	for route, addresses := range r.routes {
 		if route.port == port && len(addresses) > 0 {

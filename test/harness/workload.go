@@ -33,6 +33,10 @@ type Workload struct {
 	Ports []string
 	// Ready is a URL that answers 200 once the program is ready; $(NAME) is expanded. Empty: don't wait.
 	Ready string
+	// Confined runs the program in a root directory of its own, with nothing but a temporary folder and its service
+	// account, for programs that know no other configuration than the one that Pods find there. Only for static programs.
+	// It takes the right to change the root directory, or else user namespaces.
+	Confined bool
 }
 
 // Instance is one running program of a [Workload]. Its methods must not be called concurrently, but those
@@ -118,6 +122,11 @@ func (i *Instance) start(ctx context.Context) error {
 			"POD_NAME="+pod.Name,
 			"POD_NAMESPACE="+pod.Namespace,
 		), i.expand(i.workload.Env)...),
+	}
+	if i.workload.Confined {
+		if err := i.confine(&cmd, token); err != nil {
+			return err
+		}
 	}
 	if i.process, err = i.cluster.reaper.spawn(cmd); err != nil {
 		return err
