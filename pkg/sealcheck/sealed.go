@@ -10,6 +10,7 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/seal"
 	"github.com/gitops-drift/gitops-drift/pkg/sealconfig"
+	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
 	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
 )
 
@@ -63,7 +64,7 @@ func (j *judge) sealed(s *Sealed, choice sealconfig.Choice) {
 	for item, text := range s.Object.Spec.EncryptedData {
 		j.ciphertext(s, item, text, fingerprints)
 	}
-	if digest, ok := s.Object.Annotations[seal.DigestAnnotation]; ok && digest != seal.Digest(s.Object.Spec.EncryptedData) {
+	if sealdoc.Recorded(s.Object) == sealdoc.Broken {
 		j.add(s, Edited, "", "its items were changed since they were sealed: they do not have the digest in its annotations",
 			"put the items back, or change them with kubectl gitops-seal set", "metadata", "annotations", seal.DigestAnnotation)
 	}
