@@ -23,8 +23,10 @@ func TestWhatTheFileOfASealedSecretTells(t *testing.T) {
 	}{
 		"sealed with the shared key": {text: func(t *testing.T) string { return sealed(t, "shared", db) }},
 		"sealed with a retired key":  {text: func(t *testing.T) string { return sealed(t, "old", db) }},
-		"namespace-wide":             {text: func(t *testing.T) string { return sealed(t, "shared", seal.Target{Namespace: "payments", Name: "db", Scope: seal.NamespaceWide}) }},
-		"the folder's own key":       {file: "dev/db.yaml", text: func(t *testing.T) string { return sealed(t, "dev", db) }},
+		"namespace-wide": {text: func(t *testing.T) string {
+			return sealed(t, "shared", seal.Target{Namespace: "payments", Name: "db", Scope: seal.NamespaceWide})
+		}},
+		"the folder's own key": {file: "dev/db.yaml", text: func(t *testing.T) string { return sealed(t, "dev", db) }},
 		"sealed with the key of one cluster": {text: func(t *testing.T) string { return sealed(t, "own", db) },
 			want: []string{"db.yaml:7 UnpinnedKey SealedSecret payments/db: it was sealed with " + fingerprint("own") + ", which .gitops-seal.yaml does not pin"}},
 		"another folder's key": {text: func(t *testing.T) string { return sealed(t, "dev", db) },

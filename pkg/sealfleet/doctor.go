@@ -109,14 +109,14 @@ func denied(err error, right string) error {
 func (e *examination) certificate(ctx context.Context) {
 	served, err := e.controller.Certificate(ctx)
 	if err != nil {
-		e.add(Served, Unknown, "the certificate that the controller serves is unknown: %s", err)
+		e.add(TopicCertificate, Unknown, "the certificate that the controller serves is unknown: %s", err)
 		return
 	}
 	if e.served = served.Fingerprint; e.served == e.pinned {
-		e.add(Served, Sound, "the controller serves the pinned certificate, %s", e.pinned)
+		e.add(TopicCertificate, Sound, "the controller serves the pinned certificate, %s", e.pinned)
 		return
 	}
-	e.add(Served, Wrong, "the controller serves %s, not the pinned certificate: what is sealed with it opens in no other cluster", e.served).
+	e.add(TopicCertificate, Wrong, "the controller serves %s, not the pinned certificate: what is sealed with it opens in no other cluster", e.served).
 		Advice = "seal with the pinned certificate only, never with one that was fetched from a cluster"
 }
 
@@ -126,7 +126,7 @@ func (e *examination) keys(ctx context.Context) (newest time.Time) {
 	namespace := e.controller.Service.Namespace
 	var secrets corev1.SecretList
 	if err := e.client.List(ctx, &secrets, client.InNamespace(namespace)); err != nil {
-		e.add(Keys, Unknown, "the keys are unknown: %s", denied(err, "list secrets in namespace "+namespace))
+		e.add(TopicKeys, Unknown, "the keys are unknown: %s", denied(err, "list secrets in namespace "+namespace))
 		return newest
 	}
 	keys := sealingKeys(secrets.Items, e.settings.prefix)
@@ -157,7 +157,7 @@ func (e *examination) keys(ctx context.Context) (newest time.Time) {
 		}
 	}
 	if !shared {
-		e.add(Keys, Wrong, "no Secret in namespace %s that the controller loads holds the shared key: it opens nothing that is sealed with it", namespace).
+		e.add(TopicKeys, Wrong, "no Secret in namespace %s that the controller loads holds the shared key: it opens nothing that is sealed with it", namespace).
 			Advice = "create it before the controller starts, or restart the controller afterwards"
 	}
 	return newest
@@ -165,7 +165,7 @@ func (e *examination) keys(ctx context.Context) (newest time.Time) {
 
 // about adds a finding about a Secret with a key.
 func (e *examination) about(object string, state State, message string, arguments ...any) *Finding {
-	f := e.add(Keys, state, message, arguments...)
+	f := e.add(TopicKeys, state, message, arguments...)
 	f.Object = object
 	return f
 }
@@ -183,16 +183,16 @@ func (e *examination) sharedKey(object string, key sealingKey, newest time.Time)
 // over.
 func (e *examination) renewal(newest time.Time) {
 	if e.settingErr != nil {
-		e.add(Renewal, Unknown, "the renewal period is unknown: %s", e.settingErr)
+		e.add(TopicRenewal, Unknown, "the renewal period is unknown: %s", e.settingErr)
 		return
 	}
 	s := e.settings
 	if s.cutoff != "" {
-		e.add(Renewal, Wrong, "the controller makes a key of its own when it starts, if its newest is older than %s (--key-cutoff-time)", s.cutoff).
+		e.add(TopicRenewal, Wrong, "the controller makes a key of its own when it starts, if its newest is older than %s (--key-cutoff-time)", s.cutoff).
 			Advice = "remove --key-cutoff-time"
 	}
 	if s.renewal == 0 {
-		e.add(Renewal, Sound, "the renewal period is 0: the controller makes no key of its own")
+		e.add(TopicRenewal, Sound, "the renewal period is 0: the controller makes no key of its own")
 		return
 	}
 	period, when := s.renewal.String(), ""
@@ -206,7 +206,7 @@ func (e *examination) renewal(newest time.Time) {
 	default:
 		when = " as soon as it starts"
 	}
-	e.add(Renewal, Wrong, "the renewal period is %s: the controller makes a key of its own%s, serves that, and so what is sealed with it opens in no other cluster", period, when).
+	e.add(TopicRenewal, Wrong, "the renewal period is %s: the controller makes a key of its own%s, serves that, and so what is sealed with it opens in no other cluster", period, when).
 		Advice = "set --key-renew-period=0"
 }
 
@@ -215,11 +215,11 @@ func (e *examination) expiry() {
 	day := end.UTC().Format("2006-01-02")
 	switch {
 	case e.Now.After(end):
-		e.add(Expiry, Wrong, "the pinned certificate expired on %s: controllers go on, but kubeseal refuses it", day).Since = end
+		e.add(TopicExpiry, Wrong, "the pinned certificate expired on %s: controllers go on, but kubeseal refuses it", day).Since = end
 	case e.Now.Add(soon).After(end):
-		e.add(Expiry, Wrong, "the pinned certificate expires on %s", day)
+		e.add(TopicExpiry, Wrong, "the pinned certificate expires on %s", day)
 	default:
-		e.add(Expiry, Sound, "the pinned certificate is valid until %s", day)
+		e.add(TopicExpiry, Sound, "the pinned certificate is valid until %s", day)
 		return
 	}
 	e.found[len(e.found)-1].Advice = "make a new key, and seal everything again with it"
@@ -229,7 +229,7 @@ func (e *examination) expiry() {
 func (e *examination) secrets(ctx context.Context) {
 	var list v1alpha1.SealedSecretList
 	if err := e.client.List(ctx, &list); err != nil {
-		e.add(Synced, Unknown, "whether SealedSecrets were opened is unknown: %s", denied(err, "list sealedsecrets.bitnami.com"))
+		e.add(TopicSynced, Unknown, "whether SealedSecrets were opened is unknown: %s", denied(err, "list sealedsecrets.bitnami.com"))
 		return
 	}
 	opened := 0
@@ -240,11 +240,11 @@ func (e *examination) secrets(ctx context.Context) {
 			opened++
 			continue
 		}
-		f := e.add(Synced, Wrong, "%s", message)
+		f := e.add(TopicSynced, Wrong, "%s", message)
 		f.Object, f.Since = fmt.Sprintf("SealedSecret %s/%s", sealed.Namespace, sealed.Name), since
 	}
 	if opened == len(list.Items) {
-		e.add(Synced, Sound, "the controller has opened all SealedSecrets, %d", opened)
+		e.add(TopicSynced, Sound, "the controller has opened all SealedSecrets, %d", opened)
 	}
 }
 
@@ -272,10 +272,10 @@ func (e *examination) flux(ctx context.Context) {
 	var list kustomizev1.KustomizationList
 	if err := e.client.List(ctx, &list); err != nil {
 		if apierrors.IsNotFound(err) || strings.Contains(err.Error(), "no matches for kind") {
-			e.add(Noticed, Sound, "there is no Flux in this cluster")
+			e.add(TopicFlux, Sound, "there is no Flux in this cluster")
 			return
 		}
-		e.add(Noticed, Unknown, "whether Flux notices is unknown: %s", denied(err, "list kustomizations.kustomize.toolkit.fluxcd.io"))
+		e.add(TopicFlux, Unknown, "whether Flux notices is unknown: %s", denied(err, "list kustomizations.kustomize.toolkit.fluxcd.io"))
 		return
 	}
 	applying := 0
@@ -295,11 +295,11 @@ func (e *examination) flux(ctx context.Context) {
 		}
 		applying++
 		if why := sealhealth.Unnoticed(ks, applied); why != "" {
-			f := e.add(Noticed, Wrong, "Flux calls it ready although its SealedSecrets do not open: %s", why)
+			f := e.add(TopicFlux, Wrong, "Flux calls it ready although its SealedSecrets do not open: %s", why)
 			f.Object, f.Advice = fmt.Sprintf("Kustomization %s/%s", ks.Namespace, ks.Name), sealhealth.Advice
 		}
 	}
-	if !slices.ContainsFunc(e.found, func(f Finding) bool { return f.Topic == Noticed }) {
-		e.add(Noticed, Sound, "Flux notices what does not open: Kustomizations that apply SealedSecrets, %d", applying)
+	if !slices.ContainsFunc(e.found, func(f Finding) bool { return f.Topic == TopicFlux }) {
+		e.add(TopicFlux, Sound, "Flux notices what does not open: Kustomizations that apply SealedSecrets, %d", applying)
 	}
 }

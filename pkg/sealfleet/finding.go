@@ -20,18 +20,18 @@ type Topic string
 
 // Topics, in the order in which they are looked at.
 const (
-	// Served is the certificate that the controller serves for sealing.
-	Served Topic = "certificate"
-	// Keys are the Secrets that hold sealing keys.
-	Keys Topic = "keys"
-	// Renewal is whether the controller makes keys of its own.
-	Renewal Topic = "renewal"
-	// Expiry is until when the pinned certificate is valid.
-	Expiry Topic = "expiry"
-	// Synced is whether the controller has opened the SealedSecrets that are in the cluster.
-	Synced Topic = "synced"
-	// Noticed is whether Flux notices that one was not opened.
-	Noticed Topic = "flux"
+	// TopicCertificate is the certificate that the controller serves for sealing.
+	TopicCertificate Topic = "certificate"
+	// TopicKeys are the Secrets that hold sealing keys.
+	TopicKeys Topic = "keys"
+	// TopicRenewal is whether the controller makes keys of its own.
+	TopicRenewal Topic = "renewal"
+	// TopicExpiry is until when the pinned certificate is valid.
+	TopicExpiry Topic = "expiry"
+	// TopicSynced is whether the controller has opened the SealedSecrets that are in the cluster.
+	TopicSynced Topic = "synced"
+	// TopicFlux is whether Flux notices that one was not opened.
+	TopicFlux Topic = "flux"
 )
 
 // Finding is what was found about one thing.
