@@ -15,8 +15,6 @@ import (
 // one of them did not open.
 type SealVerifyReport struct {
 	metav1.TypeMeta `json:",inline"`
-	// SealedSecrets is how many there are.
-	SealedSecrets int `json:"sealedSecrets"`
 	// Clusters says how far it got with each.
 	Clusters []SealVerified   `json:"clusters"`
 	Items    []SealVerifyItem `json:"items"`
@@ -24,9 +22,11 @@ type SealVerifyReport struct {
 
 // SealVerified is how many SealedSecrets a cluster was asked about, and how many of these it opened.
 type SealVerified struct {
-	Cluster  string `json:"cluster,omitempty"`
-	Verified int    `json:"verified"`
-	Opened   int    `json:"opened"`
+	Cluster string `json:"cluster,omitempty"`
+	// SealedSecrets is how many there are for it.
+	SealedSecrets int `json:"sealedSecrets"`
+	Verified      int `json:"verified"`
+	Opened        int `json:"opened"`
 	// Error says why not all of them were verified.
 	Error string `json:"error,omitempty"`
 }
@@ -43,18 +43,22 @@ type SealVerifyItem struct {
 	Message string `json:"message"`
 }
 
-// NewSealVerifyReport makes the list; of says how many SealedSecrets there are.
-func NewSealVerifyReport(of int, results []fleet.Result[[]sealfleet.Verdict]) *SealVerifyReport {
+// NewSealVerifyReport makes the list.
+func NewSealVerifyReport(results []fleet.Result[*sealfleet.Verification]) *SealVerifyReport {
 	out := &SealVerifyReport{
-		TypeMeta:      metav1.TypeMeta{APIVersion: "gitops-drift.dev/v1alpha1", Kind: "SealVerifyReport"},
-		SealedSecrets: of, Clusters: []SealVerified{}, Items: []SealVerifyItem{},
+		TypeMeta: metav1.TypeMeta{APIVersion: "gitops-drift.dev/v1alpha1", Kind: "SealVerifyReport"},
+		Clusters: []SealVerified{}, Items: []SealVerifyItem{},
 	}
 	for _, result := range results {
-		cluster := SealVerified{Cluster: result.Cluster, Verified: len(result.Value)}
+		cluster, found := SealVerified{Cluster: result.Cluster}, sealfleet.Verification{}
+		if result.Value != nil {
+			found = *result.Value
+		}
+		cluster.SealedSecrets, cluster.Verified = found.Of, len(found.Verdicts)
 		if result.Err != nil {
 			cluster.Error = result.Err.Error()
 		}
-		for _, verdict := range result.Value {
+		for _, verdict := range found.Verdicts {
 			if len(verdict.Failures) == 0 {
 				cluster.Opened++
 			}
@@ -127,7 +131,8 @@ func once(list []string, text string) []string {
 
 // answers are one sentence for all clusters that open everything, and one for each other.
 func (r *SealVerifyReport) answers(by string) []string {
-	var sound []string
+	sound := map[int][]string{}
+	var numbers []int
 	var out []string
 	for _, c := range r.Clusters {
 		name := c.Cluster
@@ -135,30 +140,38 @@ func (r *SealVerifyReport) answers(by string) []string {
 			name = by
 		}
 		switch {
-		case c.Error == "" && c.Opened == r.SealedSecrets:
-			sound = append(sound, name)
-		case c.Verified == 0 && c.Error != "":
-			out = append(out, name+": nothing was verified.")
+		case c.Error == "" && c.Opened == c.SealedSecrets:
+			if sound[c.SealedSecrets] == nil {
+				numbers = append(numbers, c.SealedSecrets)
+			}
+			sound[c.SealedSecrets] = append(sound[c.SealedSecrets], name)
+		case c.Verified == 0:
+			out = append(out, capital(name)+": nothing was verified.")
 		default:
-			line := fmt.Sprintf("%s opens %d of %s", name, c.Opened, plural(r.SealedSecrets, "SealedSecret"))
-			if left := r.SealedSecrets - c.Verified; left > 0 {
+			line := fmt.Sprintf("%s opens %d of %s", capital(name), c.Opened, plural(c.SealedSecrets, "SealedSecret"))
+			if left := c.SealedSecrets - c.Verified; left > 0 {
 				line += fmt.Sprintf("; %d were not verified", left)
 			}
 			out = append(out, line+".")
 		}
 	}
-	if len(sound) > 0 {
+	var lines []string
+	for _, n := range numbers {
 		verb := "open"
-		if len(sound) == 1 {
+		if len(sound[n]) == 1 {
 			verb = "opens"
 		}
-		all := fmt.Sprintf("all %d SealedSecrets", r.SealedSecrets)
-		if r.SealedSecrets == 1 {
-			all = "the one SealedSecret"
-		}
-		out = append([]string{fmt.Sprintf("%s %s %s.", and(sound), verb, all)}, out...)
+		lines = append(lines, fmt.Sprintf("%s %s all %s.", capital(and(sound[n])), verb, plural(n, "SealedSecret")))
 	}
-	return out
+	return append(lines, out...)
+}
+
+// capital begins a sentence, unless that is with a name.
+func capital(text string) string {
+	if strings.HasPrefix(text, "the ") {
+		return "T" + text[1:]
+	}
+	return text
 }
 
 func and(names []string) string {

@@ -32,22 +32,21 @@ func (r *Repository) Subjects(config *sealconfig.Config, paths ...string) ([]sea
 		if err != nil {
 			return nil, err
 		}
-		namespace := s.For(choice.Namespace).Namespace
 		for _, applied := range s.Applied {
-			add(subject(s, applied.Object, namespace))
+			add(subject(s, applied.Object, choice))
 		}
 		if len(s.Applied) == 0 {
-			add(subject(s, s.Object, namespace))
+			add(subject(s, s.Object, choice))
 		}
 	}
 	return out, nil
 }
 
-// subject is a SealedSecret in a namespace, if it has none itself.
-func subject(s *Sealed, object *v1alpha1.SealedSecret, namespace string) sealfleet.Subject {
+// subject is a SealedSecret in the namespace of its folder, if nothing says another one.
+func subject(s *Sealed, object *v1alpha1.SealedSecret, choice sealconfig.Choice) sealfleet.Subject {
 	object = object.DeepCopy()
 	if object.Namespace == "" {
-		object.Namespace = namespace
+		object.Namespace = s.For(choice.Namespace).Namespace
 	}
-	return sealfleet.Subject{File: s.File, Line: s.Line, Object: object}
+	return sealfleet.Subject{File: s.File, Line: s.Line, Certificate: choice.Certificate.Name, Object: object}
 }

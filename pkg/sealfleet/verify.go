@@ -34,6 +34,8 @@ type Subject struct {
 	// File and Line say where it is declared.
 	File string
 	Line int
+	// Certificate is the name of the pinned certificate that it is to be sealed with.
+	Certificate string
 	// Object is as it is in clusters: its name, namespace and annotations are those that Flux applies it with.
 	Object *v1alpha1.SealedSecret
 }
@@ -55,11 +57,30 @@ type Verdict struct {
 	Failures []Failure
 }
 
+// SealedWith are the subjects that are to be sealed with a certificate.
+func SealedWith(certificate string, subjects []Subject) []Subject {
+	var out []Subject
+	for _, subject := range subjects {
+		if subject.Certificate == certificate {
+			out = append(out, subject)
+		}
+	}
+	return out
+}
+
+// Verification is what became of subjects.
+type Verification struct {
+	// Of is how many there are.
+	Of int
+	// Verdicts are those of the subjects that were verified, in their order.
+	Verdicts []Verdict
+}
+
 // Verify has an opener open every subject and finds out why one does not. Progress, which may be nil, is told after each.
 // When ctx ends, or the opener cannot tell, the verdicts so far are returned with the error.
-func Verify(ctx context.Context, opener Opener, subjects []Subject, progress func(done, of int)) ([]Verdict, error) {
+func Verify(ctx context.Context, opener Opener, subjects []Subject, progress func(done, of int)) (*Verification, error) {
 	inquirer := &inquirer{opener: opener, places: places(subjects)}
-	verdicts := make([]Verdict, 0, len(subjects))
+	out := &Verification{Of: len(subjects)}
 	for i, subject := range subjects {
 		opened, err := opener.Opens(ctx, subject.Object)
 		verdict := Verdict{Subject: subject}
@@ -67,17 +88,17 @@ func Verify(ctx context.Context, opener Opener, subjects []Subject, progress fun
 			verdict.Failures, err = inquirer.inquire(ctx, subject.Object)
 		}
 		if ctx.Err() != nil {
-			return verdicts, fmt.Errorf("%d of %d SealedSecrets were not verified: %w", len(subjects)-i, len(subjects), context.Cause(ctx))
+			return out, fmt.Errorf("%d of %d SealedSecrets were not verified: %w", len(subjects)-i, len(subjects), context.Cause(ctx))
 		}
 		if err != nil {
-			return verdicts, fmt.Errorf("SealedSecret %s/%s (%s:%d) cannot be verified: %w", subject.Object.Namespace, subject.Object.Name, subject.File, subject.Line, err)
+			return out, fmt.Errorf("SealedSecret %s/%s (%s:%d) cannot be verified: %w", subject.Object.Namespace, subject.Object.Name, subject.File, subject.Line, err)
 		}
-		verdicts = append(verdicts, verdict)
+		out.Verdicts = append(out.Verdicts, verdict)
 		if progress != nil {
 			progress(i+1, len(subjects))
 		}
 	}
-	return verdicts, nil
+	return out, nil
 }
 
 // only returns a SealedSecret of some of the items of another, without its template.
