@@ -17,6 +17,7 @@ help: ## List the targets
 build: ## Build the programs of the product into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/kubectl-gitops_drift ./plugins/drift
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/kubectl-gitops_reconcile ./plugins/reconcile
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/kubectl-gitops_seal ./plugins/seal
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gitops-drift ./webhook
 
 .PHONY: controlplane

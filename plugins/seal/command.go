@@ -42,7 +42,8 @@ Exit code: 0 done, 1 not everything is done, 2 bad input or something that canno
 	o.clusters.AddFlags(cmd)
 	cmd.PersistentFlags().StringVar(&o.config, "config", "", "the repository's "+sealconfig.FileName+"; by default it is looked for from the files on upwards")
 	cmd.AddCommand(o.initCommand(name), o.keygenCommand(name), o.sealCommand(name), o.setCommand(name), o.unsetCommand(name),
-		o.viewCommand(name), o.editCommand(name), o.resealCommand(name), reapCommand())
+		o.viewCommand(name), o.editCommand(name), o.resealCommand(name), reapCommand(),
+		o.checkCommand(name), o.verifyCommand(name), o.doctorCommand(name))
 	return cmd
 }
 

@@ -1,0 +1,309 @@
+package sealcheck
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/sealhealth"
+)
+
+// renderer builds what the Kustomizations of a repository apply. It works on a copy in which the ciphertexts are marks, which
+// take no time and tell where each item comes from, wherever patches take it.
+type renderer struct {
+	*Repository
+	dir     string
+	builder *desired.Builder
+	// origins are the items by their marks, and by their ciphertexts where those were written in a way that no mark could
+	// take the place of.
+	origins map[string]origin
+	// reached are by path what builds may read.
+	reached map[string]reach
+	// copied says that the files are there.
+	copied bool
+}
+
+type origin struct {
+	sealed *Sealed
+	text   string
+}
+
+// Render builds every Kustomization of Flux that applies SealedSecrets and whose path is in the repository, and fills in
+// Applied. What cannot be built is in Errors.
+func (r *Repository) Render(ctx context.Context) (err error) {
+	if len(r.Sealed) == 0 || len(r.fluxes) == 0 {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "gitops-drift-check-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	builder, release := desired.NewBuilder(&offline{repository: r}, nil).Sharing()
+	defer func() { err = errors.Join(err, release()) }()
+	w := &renderer{Repository: r, dir: dir, builder: builder, origins: map[string]origin{}, reached: map[string]reach{}}
+	if err := w.resolve(ctx); err != nil {
+		return err
+	}
+	for _, f := range r.fluxes {
+		if err := w.render(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copy writes the repository's files below w.dir, with marks in place of ciphertexts, once something has to be built.
+func (w *renderer) copy(ctx context.Context) error {
+	if w.copied {
+		return nil
+	}
+	w.copied = true
+	sealed := map[string][]*Sealed{}
+	for _, s := range w.Sealed {
+		sealed[s.File] = append(sealed[s.File], s)
+	}
+	for _, file := range w.files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		from, to := filepath.Join(w.root, filepath.FromSlash(file)), filepath.Join(w.dir, filepath.FromSlash(file))
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			return err
+		}
+		if sealed[file] == nil && os.Link(from, to) == nil { // nothing writes into it
+			continue
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, w.mark(text, sealed[file]), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mark puts marks in place of the ciphertexts of a file.
+func (w *renderer) mark(text []byte, sealed []*Sealed) []byte {
+	if sealed == nil {
+		return text
+	}
+	var out []byte
+	for _, p := range parts(text) {
+		for _, s := range sealed {
+			if s.node.above != p.above {
+				continue
+			}
+			for _, item := range slices.Sorted(maps.Keys(s.Object.Spec.EncryptedData)) {
+				ciphertext := s.Object.Spec.EncryptedData[item]
+				if len(ciphertext) < leastCiphertext {
+					continue // it is none, and may stand elsewhere too
+				}
+				mark := "sealed-item-" + strconv.Itoa(len(w.origins))
+				w.origins[mark], w.origins[ciphertext] = origin{s, ciphertext}, origin{s, ciphertext}
+				p.text = bytes.ReplaceAll(p.text, []byte(ciphertext), []byte(mark))
+			}
+		}
+		out = append(out, p.text...)
+	}
+	return out
+}
+
+// leastCiphertext is shorter than any item: the shortest key has 1024 bits.
+const leastCiphertext = 128
+
+// reach returns what a build of f may read; ok is false if its path is not in the repository, but in another one.
+func (w *renderer) reach(f *flux) (out reach, ok bool) {
+	dir := strings.TrimPrefix(path.Clean("/"+f.object.Spec.Path), "/")
+	if dir == "" {
+		dir = "."
+	}
+	if info, err := os.Stat(filepath.Join(w.root, filepath.FromSlash(dir))); err != nil || !info.IsDir() {
+		return reach{}, false
+	}
+	key := dir + "\n" + f.object.Spec.TargetNamespace + "\n" + strings.Join(f.object.Spec.Components, "\n")
+	if _, known := w.reached[key]; !known {
+		w.reached[key] = w.reachOf(dir, f.object.Spec.TargetNamespace, f.object.Spec.Components)
+	}
+	return w.reached[key], true
+}
+
+// plain reports whether f changes nothing of what its build reads but namespaces.
+func plain(f *flux, what reach) bool {
+	spec := f.object.Spec
+	for _, patch := range spec.Patches {
+		if patch.Target == nil && !otherKinds(patch.Patch) || patch.Target != nil && (!kindName.MatchString(patch.Target.Kind) || matters[patch.Target.Kind]) {
+			return false
+		}
+	}
+	return what.plain && spec.NamePrefix == "" && spec.NameSuffix == "" && spec.PostBuild == nil &&
+		(spec.CommonMetadata == nil || len(spec.CommonMetadata.Annotations) == 0)
+}
+
+// resolve puts Kustomizations as others apply them in the place of those that files declare.
+func (w *renderer) resolve(ctx context.Context) error {
+	byFile := map[string][]*flux{}
+	for _, f := range w.fluxes {
+		byFile[f.file] = append(byFile[f.file], f)
+	}
+	superseded, seen := map[*flux]bool{}, map[string]bool{}
+	out := slices.Clone(w.fluxes)
+	for i := 0; i < len(out); i++ {
+		what, ok := w.reach(out[i])
+		applies := false
+		for file := range byFile {
+			applies = applies || what.mentioned[file]
+		}
+		if !ok || !applies || plain(out[i], what) {
+			continue
+		}
+		objects, err := w.build(ctx, out[i])
+		if err != nil {
+			return err
+		}
+		for _, object := range objects {
+			if object.GroupVersionKind().GroupKind() != fluxKind {
+				continue
+			}
+			raw := declaring(byFile[object.File], object.GetNamespace(), object.GetName())
+			ks := &kustomizev1.Kustomization{}
+			if raw == nil || runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, ks) != nil {
+				continue
+			}
+			superseded[raw] = true
+			if key := raw.file + strconv.Itoa(raw.line) + identity(ks); !seen[key] {
+				seen[key] = true
+				out = append(out, &flux{file: raw.file, line: raw.line, object: ks, node: raw.node})
+			}
+		}
+	}
+	w.fluxes = slices.DeleteFunc(out, func(f *flux) bool { return superseded[f] })
+	return nil
+}
+
+var fluxKind = kustomizev1.GroupVersion.WithKind(kustomizev1.KustomizationKind).GroupKind()
+
+// identity tells Kustomizations apart that do not apply the same.
+func identity(ks *kustomizev1.Kustomization) string {
+	text, err := json.Marshal([]any{ks.Namespace, ks.Name, ks.Spec})
+	if err != nil {
+		panic(err) // it was read from JSON
+	}
+	return string(text)
+}
+
+// declaring returns the Kustomization of a file that is applied under a name, which may have got a prefix and a suffix.
+func declaring(candidates []*flux, namespace, name string) *flux {
+	for _, f := range candidates {
+		if f.object.Name == name && (f.object.Namespace == namespace || f.object.Namespace == "") {
+			return f
+		}
+	}
+	for _, f := range candidates {
+		if strings.Contains(name, f.object.Name) {
+			return f
+		}
+	}
+	return nil
+}
+
+// render finds what f applies of the repository's SealedSecrets.
+func (w *renderer) render(ctx context.Context, f *flux) error {
+	what, ok := w.reach(f)
+	sealed := slices.DeleteFunc(slices.Clone(w.Sealed), func(s *Sealed) bool { return !what.mentioned[s.File] })
+	if !ok || len(sealed) == 0 {
+		return nil
+	}
+	if plain(f, what) {
+		for _, s := range sealed {
+			for _, namespace := range what.namespaces(s.File) {
+				object := s.Object.DeepCopy()
+				if namespace != "" {
+					object.Namespace = namespace
+				}
+				w.apply(f, object, s)
+			}
+		}
+		return nil
+	}
+	objects, err := w.build(ctx, f)
+	for _, object := range objects {
+		if object.GroupVersionKind().GroupKind() != sealedKind {
+			continue
+		}
+		applied := &v1alpha1.SealedSecret{}
+		if runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, applied) != nil {
+			continue // said of its file
+		}
+		if strings.Contains(applied.Namespace+applied.Name, "${") {
+			w.fail(f, fmt.Errorf("the name of SealedSecret %s/%s has variables that the repository does not know", applied.Namespace, applied.Name))
+			continue
+		}
+		var from []*Sealed
+		for item, text := range applied.Spec.EncryptedData {
+			if origin, ok := w.origins[text]; ok {
+				applied.Spec.EncryptedData[item] = origin.text
+				if !slices.Contains(from, origin.sealed) {
+					from = append(from, origin.sealed)
+				}
+			}
+		}
+		w.apply(f, applied, from...)
+	}
+	return err
+}
+
+var sealedKind = v1alpha1.SchemeGroupVersion.WithKind(sealhealth.Kind).GroupKind()
+
+// apply notes that f applies an object whose items are those of SealedSecrets of files.
+func (w *renderer) apply(f *flux, object *v1alpha1.SealedSecret, from ...*Sealed) {
+	f.applied = append(f.applied, sealhealth.Object{Namespace: object.Namespace, Name: object.Name})
+	for _, s := range from {
+		s.Applied = append(s.Applied, Applied{Kustomization: f.name(), File: f.file, Line: f.line, Object: object})
+	}
+}
+
+// build returns what f applies; where it cannot be built that is in Errors. The error is that of ctx.
+func (w *renderer) build(ctx context.Context, f *flux) ([]desired.Object, error) {
+	if err := w.copy(ctx); err != nil {
+		return nil, fmt.Errorf("the repository cannot be copied to build what Flux applies: %w", err)
+	}
+	ks := f.object.DeepCopy()
+	// Where it is applied does not matter, nor which program is named as the builder.
+	ks.Spec.KubeConfig, ks.Spec.BuildMetadata = nil, nil
+	state, err := w.builder.BuildCheckout(ctx, ks, w.dir)
+	if err != nil && ks.Spec.PostBuild != nil {
+		// The cluster may know variables that the repository does not. Where they decide about a name is seen in it.
+		ks.Spec.PostBuild = nil
+		state, err = w.builder.BuildCheckout(ctx, ks, w.dir)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		w.fail(f, fmt.Errorf("what it applies cannot be built: %s", strings.ReplaceAll(err.Error(), w.dir, w.root)))
+		return nil, nil
+	}
+	return state.Objects, nil
+}
+
+// fail notes what cannot be told of f.
+func (w *renderer) fail(f *flux, err error) {
+	w.Errors = append(w.Errors, Error{File: f.file, Line: f.line, Err: fmt.Errorf("Kustomization %s: %w", f.name(), err)})
+}

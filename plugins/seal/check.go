@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitops-drift/gitops-drift/pkg/report"
+	"github.com/gitops-drift/gitops-drift/pkg/sealcheck"
+	"github.com/gitops-drift/gitops-drift/pkg/sealconfig"
+	"github.com/gitops-drift/gitops-drift/pkg/sealhealth"
+	"github.com/gitops-drift/gitops-drift/plugins/internal/cli"
+	"github.com/gitops-drift/gitops-drift/plugins/internal/terminal"
+)
+
+// reportOutputs are the forms of what check, verify and doctor found.
+var reportOutputs = []string{"table", "json", "yaml"}
+
+func (o *options) checkCommand(name string) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "check [PATH ...]",
+		Short: "Find what is wrong with the secrets of a repository before it is committed",
+		Long: fmt.Sprintf(`Judge the secrets of the working tree offline, without any key: in a pre-commit hook, or in CI. All of the repository is
+read, for what Flux makes of a file depends on others; with PATH only what is wrong in these files and folders is told.
+
+  Plaintext     a Secret, or a generator of one, with values that everybody can read
+  UnknownKey    a SealedSecret that does not say which key it was sealed with
+  UnpinnedKey   one that was sealed with a key that is not pinned, such as a cluster's own
+  WrongKey      one whose folder is to be sealed with another key, or whose ciphertext rules the key out
+  Edited        one that was changed since it was sealed, or is no ciphertext
+  Renamed       one that Flux applies under a name, in a namespace or in a scope that it was not sealed for
+  Unnoticed     a Kustomization of Flux that would be Ready although its SealedSecrets do not open
+
+What Flux applies is built from the Kustomizations that the repository declares. So that Flux notices, they need:
+
+  wait: true
+  %s
+
+That a key opens something only who has the key can tell: see verify.
+
+Exit code: 0 nothing is wrong, 1 something is, 2 bad input or something could not be checked.`, strings.ReplaceAll(sealhealth.Expressions, "\n", "\n  ")),
+		Example: fmt.Sprintf(`  %[1]s check
+
+  # in a pre-commit hook
+  %[1]s check $(git diff --cached --name-only --diff-filter=d)
+
+  # in CI, for another program
+  %[1]s check -o json`, name),
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.check(cmd, args, output) },
+	}
+	addOutput(cmd, &output)
+	return cmd
+}
+
+func addOutput(cmd *cobra.Command, output *string) {
+	cmd.Flags().StringVarP(output, "output", "o", "table", "one of "+strings.Join(reportOutputs, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(reportOutputs, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+}
+
+func knownOutput(output string) error {
+	if !slices.Contains(reportOutputs, output) {
+		return fmt.Errorf("-o %q is not known; it is one of %s", output, strings.Join(reportOutputs, ", "))
+	}
+	return nil
+}
+
+func (o *options) check(cmd *cobra.Command, args []string, output string) error {
+	if err := knownOutput(output); err != nil {
+		return err
+	}
+	config, paths, err := o.repository(args)
+	if err != nil {
+		return err
+	}
+	found, err := sealcheck.Check(cmd.Context(), config, paths...)
+	if err != nil {
+		return err
+	}
+	list := report.NewSealCheckReport(found)
+	out := cmd.OutOrStdout()
+	if err := writeReport(out, output, list, func(color bool) error { return list.WriteTable(out, color) }); err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range found.Errors {
+		errs = append(errs, e)
+	}
+	switch {
+	case len(errs) > 0:
+		return &cli.ExitError{Code: cli.CodeError, Err: errors.Join(errs...)}
+	case len(found.Findings) > 0:
+		return &cli.ExitError{Code: cli.CodeIncomplete}
+	}
+	return nil
+}
+
+// writeReport writes a list for programs, or has it written for people.
+func writeReport(out io.Writer, output string, list any, table func(color bool) error) error {
+	switch output {
+	case "json":
+		return report.WriteJSON(out, list)
+	case "yaml":
+		return report.WriteYAML(out, list)
+	}
+	return table(terminal.Colors(out))
+}
+
+// repository loads the configuration that is for the paths, and returns them from its folder on.
+func (o *options) repository(args []string) (*sealconfig.Config, []string, error) {
+	first := "."
+	if len(args) > 0 {
+		first = args[0]
+	}
+	for _, arg := range args {
+		if _, err := os.Stat(arg); err != nil {
+			return nil, nil, err
+		}
+	}
+	config, err := o.load(first)
+	if err != nil {
+		return nil, nil, err
+	}
+	root, err := filepath.EvalSymlinks(config.Root())
+	if err != nil {
+		return nil, nil, err
+	}
+	var paths []string
+	for _, arg := range args {
+		abs, err := filepath.Abs(arg)
+		if err != nil {
+			return nil, nil, err
+		}
+		if abs, err = filepath.EvalSymlinks(abs); err != nil {
+			return nil, nil, err
+		}
+		rel, err := filepath.Rel(root, abs)
+		if err != nil || !filepath.IsLocal(rel) {
+			return nil, nil, fmt.Errorf("%s is not in the repository %s", arg, config.Root())
+		}
+		paths = append(paths, filepath.ToSlash(rel))
+	}
+	return config, paths, nil
+}
