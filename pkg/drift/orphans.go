@@ -60,6 +60,8 @@ type known struct {
 	built map[ownership.Owner]bool
 	// released are the revisions of the HelmReleases' releases that objects are known of.
 	released map[ownership.Owner]int
+	// files are those of HelmReleases in git.
+	files map[ownership.Owner]string
 }
 
 func (k *known) add(keys iter.Seq[desired.Key]) {
@@ -76,6 +78,7 @@ func (k *known) state(state *desired.State, applied bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.built[state.Owner] = applied
+	maps.Copy(k.files, releasesIn(state))
 }
 
 // release adds what a release holds of the revision that is noted in hr.

@@ -178,7 +178,7 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	defer func() { err = errors.Join(err, done()) }()
 	live := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.Kustomization.NameLabel()}
 	releases := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.HelmRelease.NameLabel()}
-	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}, released: map[ownership.Owner]int{}}
+	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}, released: map[ownership.Owner]int{}, files: map[ownership.Owner]string{}}
 	if !selection.OwnersOnly {
 		wait := live.prefetch(ctx, owners.kustomizations, selection)
 		defer wait()
@@ -191,6 +191,7 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
 		return s.owner(ctx, builder, ks, owner, live, selection, known)
 	})...)
+	s.locateReleases(ctx, builder, result.Owners, owners.releases, known)
 	var searches []search
 	if selection.Owner.Kind != ownership.HelmRelease {
 		searches = append(searches, search{ownership.Kustomization, live})
