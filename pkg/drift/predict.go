@@ -3,6 +3,7 @@ package drift
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -107,8 +108,11 @@ func (p predictor) pruned(ctx context.Context, desired, live, applied *unstructu
 	if err != nil {
 		return nil, err
 	}
-	// Of an update the API server drops nulls that the schema does not have; of an apply it refuses them.
-	if custom(applied) && !fields.HasNulls(next.Object, content) {
+	// Of an update the API server drops nulls that the schema does not have; of an apply it refuses them. In metadata it drops
+	// all.
+	ruled := maps.Clone(content)
+	delete(ruled, "metadata")
+	if custom(applied) && !fields.HasNulls(next.Object, ruled) {
 		return nil, errNull
 	}
 	// A map that git has empty and that lost what it had became null, if the API server takes that; the apply after it
