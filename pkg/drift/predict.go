@@ -3,6 +3,7 @@ package drift
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -83,6 +84,10 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 	return out, err
 }
 
+// errNull says that Flux cannot take out again what somebody added to a map that git has empty.
+var errNull = apierrors.NewBadRequest("a map that git has empty becomes null when Flux takes out what was added to it, and the schema has no null there; " +
+	"take it out by hand")
+
 // pruned is what remains of the outcome of an apply of desired, after which managers are as they are, when Flux has lost
 // what it took over and does not declare.
 func (p predictor) pruned(ctx context.Context, desired, live, applied *unstructured.Unstructured, after []ownership.Manager, takes bool) (*unstructured.Unstructured, error) {
@@ -102,6 +107,13 @@ func (p predictor) pruned(ctx context.Context, desired, live, applied *unstructu
 	next, err := p.completed(ctx, applied, content)
 	if err != nil {
 		return nil, err
+	}
+	// Of an update the API server drops nulls that the schema does not have; of an apply it refuses them. In metadata it drops
+	// all.
+	ruled := maps.Clone(content)
+	delete(ruled, "metadata")
+	if custom(applied) && !fields.HasNulls(next.Object, ruled) {
+		return nil, errNull
 	}
 	// A map that git has empty and that lost what it had became null, if the API server takes that; the apply after it
 	// makes it empty again.

@@ -145,7 +145,18 @@ func install(t *testing.T, name string, change func(*helmv2.HelmReleaseSpec)) *h
 
 func create(t *testing.T, name string, change func(*helmv2.HelmReleaseSpec)) *helmv2.HelmRelease {
 	t.Helper()
+	hr := manifest(name, change)
+	if err := shared.Admin().Create(testContext(t), hr); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { remove(t, hr) })
+	return hr
+}
+
+// manifest is a HelmRelease in namespace shop.
+func manifest(name string, change func(*helmv2.HelmReleaseSpec)) *helmv2.HelmRelease {
 	hr := &helmv2.HelmRelease{
+		TypeMeta:   metav1.TypeMeta{APIVersion: helmv2.GroupVersion.String(), Kind: helmv2.HelmReleaseKind},
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
 		Spec: helmv2.HelmReleaseSpec{
 			Interval: metav1.Duration{Duration: time.Hour},
@@ -162,10 +173,6 @@ func create(t *testing.T, name string, change func(*helmv2.HelmReleaseSpec)) *he
 	if change != nil {
 		change(&hr.Spec)
 	}
-	if err := shared.Admin().Create(testContext(t), hr); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { remove(t, hr) })
 	return hr
 }
 
@@ -254,13 +261,19 @@ func drift(t *testing.T, user harness.User, code int, args []string, parts ...st
 // verdicts are those of the report, by kind, name and path of the finding.
 func verdicts(t *testing.T, args ...string) map[string]string {
 	t.Helper()
+	out := map[string]string{}
+	for _, item := range findings(t, args...) {
+		out[strings.TrimSpace(item.Object.Kind+" "+item.Object.Name+" "+item.Path)] = item.Kind + " " + item.Verdict + " " + item.Holder + item.Reason
+	}
+	return out
+}
+
+// findings are the items of the report as JSON.
+func findings(t *testing.T, args ...string) []report.Item {
+	t.Helper()
 	var list report.DriftReport
 	if err := json.Unmarshal([]byte(drift(t, harness.OnCall, 1, append(args, "-o", "json"))), &list); err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]string{}
-	for _, item := range list.Items {
-		out[strings.TrimSpace(item.Object.Kind+" "+item.Object.Name+" "+item.Path)] = item.Kind + " " + item.Verdict + " " + item.Holder + item.Reason
-	}
-	return out
+	return list.Items
 }
