@@ -36,7 +36,7 @@ const (
 const stripper = client.FieldOwner("gitops-drift")
 
 const (
-	// recording is how long an edit's record may take to be written, recordPause the time between two looks for it.
+	// recording is how long an edit's record may take to be written after the edit was seen, recordPause the time between two looks for it.
 	recording   = 15 * time.Second
 	recordPause = 2 * time.Second
 )
@@ -148,7 +148,7 @@ func (l *Loop) recorded(ctx context.Context, o *outcome, found []drift.Finding) 
 		if f.User != "" {
 			shown = append(shown, f)
 		} else {
-			pending = pending || time.Since(f.Time) < recording
+			pending = pending || time.Since(o.drift.since) < recording
 		}
 	}
 	return shown, pending, nil

@@ -34,6 +34,7 @@ type Cluster struct {
 	dir     string
 	logs    string
 	url     string
+	etcd    string
 	reaper  *reaper
 	pki     *pki
 	tokens  credentials
@@ -94,11 +95,10 @@ func (c *Cluster) startup(ctx context.Context, o Options) (err error) {
 	if c.router, err = newRouter(ctx, c.dir); err != nil {
 		return err
 	}
-	etcd, err := c.startEtcd(ctx)
-	if err != nil {
+	if c.etcd, err = c.startEtcd(ctx); err != nil {
 		return err
 	}
-	if err := c.startAPIServer(ctx, etcd, tokenFile); err != nil {
+	if err := c.startAPIServer(ctx, c.etcd, tokenFile); err != nil {
 		return err
 	}
 	for user, token := range c.tokens {

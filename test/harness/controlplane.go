@@ -1,9 +1,11 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -149,6 +151,48 @@ func (c *Cluster) RestartAPIServer(ctx context.Context) error {
 func (c *Cluster) CrashAPIServer(ctx context.Context) error {
 	c.apiServer.kill()
 	return c.reviveAPIServer(ctx)
+}
+
+// ExpireWatches has the API server forget what happened so far: etcd is compacted, and the API server killed, so that
+// whoever was watching and goes on from what they saw last is answered 410 Gone. It must not be called concurrently with the
+// methods that restart the API server.
+func (c *Cluster) ExpireWatches(ctx context.Context) error {
+	var now struct {
+		Header struct {
+			Revision string `json:"revision"`
+		} `json:"header"`
+	}
+	if err := c.askEtcd(ctx, "/v3/kv/range", map[string]any{"key": "AA==", "count_only": true}, &now); err != nil {
+		return err
+	}
+	if err := c.askEtcd(ctx, "/v3/kv/compaction", map[string]any{"revision": now.Header.Revision, "physical": true}, &struct{}{}); err != nil {
+		return err
+	}
+	return c.CrashAPIServer(ctx)
+}
+
+// askEtcd calls etcd's JSON gateway.
+func (c *Cluster) askEtcd(ctx context.Context, path string, question, answer any) error {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.etcd+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("etcd answers %s to %s: %s", resp.Status, path, text)
+	}
+	return json.Unmarshal(text, answer)
 }
 
 func (c *Cluster) reviveAPIServer(ctx context.Context) error {

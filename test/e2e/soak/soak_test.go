@@ -21,9 +21,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/drift"
 	"github.com/gitops-drift/gitops-drift/pkg/fields"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/test/harness"
 )
 
@@ -33,14 +35,17 @@ const (
 	apps, objects = 3, 60
 	// editPause is the time between edits.
 	editPause = 250 * time.Millisecond
+	// glassPause is the time between two openings or closings of BreakGlasses.
+	glassPause = 700 * time.Millisecond
 	// lastEdits are made when everything else is over, so that the loop alone can undo them.
 	lastEdits = 10
 	// convergence is how long the loop may take: a lease of a killed leader to end, and what is left of a few fights.
 	convergence = 2 * time.Minute
 )
 
-// policy has every edit admitted and undone.
-const policy = `{apiVersion: gitops-drift.dev/v1alpha1, kind: EditPolicy, metadata: {name: soak}, spec: {priority: 100, action: Record, restore: true}}`
+// policy has every edit admitted, and undone where nobody breaks glass.
+const policy = `{apiVersion: gitops-drift.dev/v1alpha1, kind: EditPolicy, metadata: {name: soak}, spec: {priority: 100, action: Record, restore: true,
+breakGlass: {allowed: [{kind: Group, name: oncall}], maxDuration: 1h}}}`
 
 const (
 	fluxUser = "system:serviceaccount:flux-system:kustomize-controller"
@@ -64,7 +69,7 @@ func lasting(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("GITOPS_DRIFT_SOAK")
 	if text == "" {
-		return 15 * time.Second
+		return 20 * time.Second
 	}
 	out, err := time.ParseDuration(text)
 	if err != nil {
@@ -142,9 +147,7 @@ func deploy(ctx context.Context, t *testing.T, name string) *app {
 
 // edit does to a random object what people do. The API server may be down, the object gone.
 func edit(ctx context.Context, editor client.Client, random *rand.Rand) error {
-	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
-		Namespace: fmt.Sprintf("soak-%d", random.IntN(apps)), Name: fmt.Sprintf("c%d", random.IntN(objects)),
-	}}
+	object := randomObject(random)
 	patches := []string{
 		`{"data":{"level":"debug"}}`, `{"data":{"extra":"by hand"}}`, `{"data":{"version":null}}`, `{"metadata":{"labels":{"team":null}}}`,
 		`{"metadata":{"labels":{"kustomize.toolkit.fluxcd.io/name":null}}}`,
@@ -179,18 +182,23 @@ func TestTheClusterEqualsGitAfterAllThatCanHappen(t *testing.T) {
 	for i := range apps {
 		all = append(all, deploy(ctx, t, fmt.Sprintf("soak-%d", i)))
 	}
-	first, err := cluster.StartProduct(ctx, "enforce")
+	// At this level a watch says why it ended.
+	first, err := cluster.StartProduct(ctx, "enforce", "--zap-log-level=4")
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := cluster.StartReplica(ctx)
+	second, err := cluster.StartReplica(ctx, "--zap-log-level=4")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if result, err := cluster.Kubectl(ctx, harness.Admin, policy, "apply", "-f-"); err != nil || result.Code != 0 {
 		t.Fatal(err, result.Stderr)
 	}
-	editor, err := client.New(cluster.RESTConfig(harness.OnCall), client.Options{Scheme: harness.Scheme()})
+	scheme := harness.Scheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	editor, err := client.New(cluster.RESTConfig(harness.OnCall), client.Options{Scheme: scheme})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,8 +209,8 @@ func TestTheClusterEqualsGitAfterAllThatCanHappen(t *testing.T) {
 	storm, calm := context.WithTimeout(ctx, lasting(t))
 	defer calm()
 	var group sync.WaitGroup
-	var edits, commits, requests, kills atomic.Int64
-	people, git, flux, chaos := source(1), source(2), source(3), source(4)
+	var edits, commits, requests, kills, broken atomic.Int64
+	people, git, flux := source(1), source(2), source(3)
 	every(storm, &group, editPause, &edits, func() error { return edit(storm, editor, people) })
 	every(storm, &group, 4*time.Second, &commits, func() error { return all[git.IntN(apps)].commit(storm) })
 	every(storm, &group, time.Second, &requests, func() error {
@@ -210,21 +218,27 @@ func TestTheClusterEqualsGitAfterAllThatCanHappen(t *testing.T) {
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, time.Now().Format(time.RFC3339Nano))
 		return cluster.Admin().Patch(storm, ks, client.RawPatch(types.MergePatchType, patch))
 	})
-	// Of replicas one at a time, the leader among them, and the API server between; watches of all others drop with it.
+	glasses := source(5)
+	every(storm, &group, glassPause, &broken, func() error { return breakGlass(storm, editor, glasses) })
 	replicas := []*harness.Instance{first, second}
-	round := 0
-	every(storm, &group, 3*time.Second, &kills, func() error {
-		round++
-		if round%2 == 0 {
-			return cluster.CrashAPIServer(ctx)
-		}
-		return replicas[chaos.IntN(len(replicas))].Restart(ctx)
-	})
+	worse := chaos(replicas, source(4))
+	every(storm, &group, 2*time.Second, &kills, func() error { return worse(ctx) })
 	group.Wait()
-	if edits.Load() == 0 || commits.Load() == 0 || requests.Load() == 0 || kills.Load() < 2 {
-		t.Fatalf("%d edits, %d commits, %d requests, %d kills: too little happened", edits.Load(), commits.Load(), requests.Load(), kills.Load())
+	happened := fmt.Sprintf("%d edits, %d commits, %d requests to Flux, %d BreakGlasses opened or ended, %d times chaos",
+		edits.Load(), commits.Load(), requests.Load(), broken.Load(), kills.Load())
+	if edits.Load() == 0 || commits.Load() == 0 || requests.Load() == 0 || broken.Load() == 0 || kills.Load() < 2 {
+		t.Fatalf("%s: too little happened", happened)
 	}
-	t.Logf("%d edits, %d commits, %d requests to Flux, %d kills", edits.Load(), commits.Load(), requests.Load(), kills.Load())
+	t.Log(happened)
+	for _, replica := range replicas { // Chaos may have failed halfway.
+		select {
+		case <-replica.Exited():
+			if err := replica.Restart(ctx); err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+	}
 
 	// What a broken commit or publication left out.
 	for _, a := range all {
@@ -235,23 +249,17 @@ func TestTheClusterEqualsGitAfterAllThatCanHappen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	givenBack(ctx, t, editor, replicas)
 	mark, err := cluster.AuditMark()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range lastEdits {
-		if err := edit(ctx, editor, people); err != nil {
-			t.Log(err) // the object may be gone for the moment
-		}
+	undone(ctx, t, editor, people, replicas)
+	// Once more with a leader that is sure to be watching.
+	if err := cluster.ExpireWatches(ctx); err != nil {
+		t.Fatal(err)
 	}
-	began := time.Now()
-	for left := differences(ctx, t); len(left) > 0; left = differences(ctx, t) {
-		if time.Since(began) > convergence {
-			t.Fatalf("after %s there is drift: %v\n%s", convergence, left, logs(t, replicas))
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
-	t.Logf("in sync after %s", time.Since(began).Round(time.Millisecond))
+	undone(ctx, t, editor, people, replicas)
 	for _, a := range all {
 		if _, err := cluster.Reconcile(ctx, a.key); err != nil {
 			t.Fatal(err)
@@ -266,7 +274,27 @@ func TestTheClusterEqualsGitAfterAllThatCanHappen(t *testing.T) {
 	for _, e := range writes {
 		t.Errorf("Flux found something to do: %s %s", e.Verb, e.RequestURI)
 	}
+	givenBack(ctx, t, editor, replicas)
 	taking(t)
+	expired(t, replicas)
+}
+
+// undone makes a few edits, and fails unless the loop undoes them all.
+func undone(ctx context.Context, t *testing.T, editor client.Client, people *rand.Rand, replicas []*harness.Instance) {
+	t.Helper()
+	for range lastEdits {
+		if err := edit(ctx, editor, people); err != nil {
+			t.Log(err) // the object may be gone for the moment
+		}
+	}
+	began := time.Now()
+	for left := differences(ctx, t); len(left) > 0; left = differences(ctx, t) {
+		if time.Since(began) > convergence {
+			t.Fatalf("after %s there is drift: %v\n%s", convergence, left, logs(t, replicas))
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	t.Logf("in sync after %s", time.Since(began).Round(time.Millisecond))
 }
 
 // taking fails where Flux and the loop undid each other.
@@ -283,6 +311,9 @@ func taking(t *testing.T) {
 	for _, e := range events {
 		object := harness.AuditObject{Namespace: e.ObjectRef.Namespace, Name: e.ObjectRef.Name}
 		user := e.User.Username
+		if strings.Contains(e.RequestURI, "fieldManager="+ownership.HoldManager) {
+			continue // by the same account as the loop, and nothing that Flux undoes
+		}
 		if user == loopUser {
 			restored++
 		}
