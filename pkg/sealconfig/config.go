@@ -124,10 +124,19 @@ func Find(from string) (string, error) {
 			return file, nil
 		}
 		if _, err := os.Stat(filepath.Join(at, ".git")); err == nil || at == filepath.Dir(at) {
-			return "", fmt.Errorf("%s: %w in %s or a folder above it", FileName, fs.ErrNotExist, dir)
+			return "", notFound(dir)
 		}
 	}
 }
+
+// notFound is an error of fs.ErrNotExist: the folder that a configuration was looked for in.
+type notFound string
+
+func (dir notFound) Error() string {
+	return fmt.Sprintf("there is no %s in %s or a folder above it, up to the repository's root", FileName, string(dir))
+}
+
+func (notFound) Is(target error) bool { return target == fs.ErrNotExist }
 
 // Load reads and checks a configuration. Errors name the file and the line.
 func Load(file string) (*Config, error) {

@@ -82,6 +82,9 @@ func move(from, to string) error {
 
 // write leaves content in a new file of a folder, for its owner alone until finish says otherwise.
 func write(dir, name string, content []byte, finish func(*os.File) error) (_ string, err error) {
+	if _, err := os.Stat(dir); err != nil {
+		return "", err
+	}
 	f, err := os.CreateTemp(dir, "."+name+".*")
 	if err != nil {
 		return "", err

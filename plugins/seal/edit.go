@@ -2,14 +2,15 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -216,11 +217,12 @@ func editing(cmd *cobra.Command, name string, text []byte) (_ map[string][]byte,
 		warn(cmd.ErrOrStderr(), "this system has no folder in memory that is known here; while you edit, the values are on disk, in %s", dir.Path(""))
 	}
 	name = strings.TrimSuffix(name, filepath.Ext(name)) + ".yaml" // for the colours
+	var last []byte                                               // what could not be read
 	for shown := text; ; {
 		if err := dir.Write(name, shown); err != nil {
 			return nil, err
 		}
-		if err := launch(cmd.Context(), cmd, dir.Path(name)); err != nil {
+		if err := launch(cmd, dir.Path(name)); err != nil {
 			return nil, err
 		}
 		edited, err := dir.Read(name)
@@ -230,7 +232,7 @@ func editing(cmd *cobra.Command, name string, text []byte) (_ map[string][]byte,
 		switch {
 		case bytes.Equal(edited, text):
 			return nil, say(cmd, "Nothing was changed.\n")
-		case bytes.Equal(edited, shown):
+		case bytes.Equal(withoutProblem(edited), last):
 			return nil, errors.New("what was edited cannot be read; nothing is written")
 		}
 		values, problem := parseEdited(edited)
@@ -238,7 +240,8 @@ func editing(cmd *cobra.Command, name string, text []byte) (_ map[string][]byte,
 			return values, nil
 		}
 		warn(cmd.ErrOrStderr(), "what was edited cannot be read: %v", problem)
-		shown = append([]byte("# Cannot be read: "+strings.ReplaceAll(problem.Error(), "\n", " ")+"\n"), withoutProblem(edited)...)
+		last = withoutProblem(edited)
+		shown = append([]byte("# Cannot be read: "+strings.ReplaceAll(problem.Error(), "\n", " ")+"\n"), last...)
 	}
 }
 
@@ -250,8 +253,8 @@ func withoutProblem(text []byte) []byte {
 	return text
 }
 
-// launch runs the editor on a file. Ctrl-C is the editor's.
-func launch(_ context.Context, cmd *cobra.Command, file string) error {
+// launch runs the editor on a file. Ctrl-C is the editor's; whoever asks this program to end, ends the editor.
+func launch(cmd *cobra.Command, file string) error {
 	editor := os.Getenv("KUBE_EDITOR")
 	if editor == "" {
 		editor = os.Getenv("EDITOR")
@@ -271,9 +274,35 @@ func launch(_ context.Context, cmd *cobra.Command, file string) error {
 		run = exec.Command("cmd", "/C", editor, file)
 	}
 	run.Stdin, run.Stdout, run.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
-	if err := run.Run(); err != nil {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if err := run.Start(); err != nil {
 		return fmt.Errorf("the editor %q: %w; nothing is written", editor, err)
 	}
+	done := make(chan error, 1)
+	go func() { done <- run.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGTERM {
+				return errors.Join(errors.New("told to end; nothing is written"), killed(run, done))
+			}
+		case err := <-done:
+			if err != nil {
+				return fmt.Errorf("the editor %q: %w; nothing is written", editor, err)
+			}
+			return nil
+		}
+	}
+}
+
+// killed ends a process and waits for that.
+func killed(run *exec.Cmd, done <-chan error) error {
+	if err := run.Process.Kill(); err != nil {
+		return err
+	}
+	<-done // that it was killed is no error
 	return nil
 }
 

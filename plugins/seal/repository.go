@@ -17,7 +17,11 @@ func (o *options) load(path string) (*sealconfig.Config, error) {
 	file := o.config
 	if file == "" {
 		var err error
-		if file, err = sealconfig.Find(path); errors.Is(err, fs.ErrNotExist) {
+		file, err = sealconfig.Find(path)
+		if errors.Is(err, fs.ErrNotExist) { // a file from elsewhere is sealed for the repository that one works in
+			file, err = sealconfig.Find(".")
+		}
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w; pin the certificate to seal with: init --cert FILE", err)
 		} else if err != nil {
 			return nil, err
