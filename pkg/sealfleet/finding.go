@@ -1,6 +1,9 @@
 package sealfleet
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // State is how one thing is in a cluster.
 type State string
@@ -51,13 +54,7 @@ type Finding struct {
 // Checkup is what was found in one cluster, in the order of topics. Every topic has a finding at least.
 type Checkup []Finding
 
-// Worst returns the worst state of all findings.
-func (c Checkup) Worst() State {
-	worst := Sound
-	for _, f := range c {
-		if f.State == Wrong || f.State == Unknown && worst == Sound {
-			worst = f.State
-		}
-	}
-	return worst
+// Has reports whether something was found to be in a state.
+func (c Checkup) Has(state State) bool {
+	return slices.ContainsFunc(c, func(f Finding) bool { return f.State == state })
 }

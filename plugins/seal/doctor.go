@@ -70,21 +70,16 @@ func (o *options) doctor(cmd *cobra.Command, f *fleetFlags) error {
 	if err := writeReport(out, f.output, list, func(color bool) error { return list.WriteTable(out, color, time.Now()) }); err != nil {
 		return err
 	}
-	worst := sealfleet.Sound
+	errs := fleetErrors(results)
+	wrong, unknown := false, len(errs) > 0
 	for _, result := range results {
-		if state := result.Value.Worst(); state == sealfleet.Unknown || state == sealfleet.Wrong && worst == sealfleet.Sound {
-			worst = state
-		}
+		wrong, unknown = wrong || result.Value.Has(sealfleet.Wrong), unknown || result.Value.Has(sealfleet.Unknown)
 	}
-	if errs := fleetErrors(results); len(errs) > 0 {
+	switch {
+	case unknown:
 		return &cli.ExitError{Code: cli.CodeError, Err: errors.Join(errs...)}
-	}
-	switch worst {
-	case sealfleet.Wrong:
+	case wrong:
 		return &cli.ExitError{Code: cli.CodeIncomplete}
-	case sealfleet.Unknown:
-		return &cli.ExitError{Code: cli.CodeError}
-	case sealfleet.Sound:
 	}
 	return nil
 }

@@ -1,0 +1,205 @@
+package seal
+
+import (
+	"context"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/gitops-drift/gitops-drift/test/harness"
+)
+
+// kubectl runs kubectl as the administrator of a cluster, which has to succeed.
+func kubectl(t *testing.T, cluster, stdin string, args ...string) string {
+	t.Helper()
+	// Cleanups run it too, when the test's own context is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
+	defer cancel()
+	result, err := shared.clusters[cluster].Kubectl(ctx, harness.Admin, stdin, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Code != 0 {
+		t.Fatalf("kubectl %s in %s ends with %d: %s", strings.Join(args, " "), cluster, result.Code, result.Stderr)
+	}
+	return result.Stdout
+}
+
+// eventually fails the test if the condition does not come true.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not so: %s", what)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func namespace(t *testing.T, name string) string {
+	t.Helper()
+	for cluster := range shared.clusters {
+		kubectl(t, cluster, "", "create", "namespace", name)
+		t.Cleanup(func() { kubectl(t, cluster, "", "delete", "sealedsecrets", "--all", "-n", name) })
+	}
+	return name
+}
+
+func TestOneSealOpensInBothClusters(t *testing.T) {
+	r := newRepository(t)
+	ns := namespace(t, "both")
+	r.write("db.yaml", secret(ns, "db"))
+	r.seal(1, []string{"db.yaml:7 Plaintext Secret both/db [password]"}, "check")
+	r.must("kubectl-gitops_seal", "seal", "-f", "db.yaml", "--in-place")
+	r.seal(0, []string{"Nothing is wrong: 1 SealedSecret"}, "check")
+	r.seal(0, []string{"prod-eu and prod-us open all 1 SealedSecret."}, "verify")
+	r.seal(0, []string{"The key opens all 1 SealedSecret."}, "verify", "--key", filepath.Join(shared.keys, "shared.key"))
+	for cluster := range shared.clusters {
+		kubectl(t, cluster, r.read("db.yaml"), "apply", "-f", "-")
+		eventually(t, cluster+" has opened it", func() bool {
+			got := kubectl(t, cluster, "", "get", "secret", "-n", ns, "-o", "jsonpath={.items[0].data.password}")
+			value, err := base64.StdEncoding.DecodeString(got)
+			return err == nil && string(value) == canary+" of db"
+		})
+	}
+}
+
+func TestTheKeyOfOneClusterIsFoundBeforeAndAfterCommit(t *testing.T) {
+	r := newRepository(t)
+	ns := namespace(t, "wrong")
+	// As somebody does who fetches the certificate of prod-eu while that serves its own.
+	r.write("apps/db.yaml", r.pipe(secret(ns, "db"), "kubeseal", "--cert", shared.own, "-o", "yaml"))
+	r.write("clusters/all/apps.yaml", "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps, namespace: flux-system}\n"+
+		"spec: {interval: 10m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: wrong}}\n")
+	r.seal(1, []string{
+		"apps/db.yaml:5 UnknownKey SealedSecret wrong/db", // it says no more, and the keys are of one size
+		"clusters/all/apps.yaml:1 Unnoticed Kustomization flux-system/apps Flux would call it ready although its SealedSecrets do not open",
+	}, "check")
+	r.seal(1, []string{
+		"KeyOrDamage wrong/db [password] not in prod-us Is damaged, or sealed with a key that the controller does not have.",
+		"prod-eu opens all 1 SealedSecret.", "prod-us opens 0 of 1 SealedSecret.",
+	}, "verify")
+	r.seal(1, []string{"AnotherKey wrong/db [password]"}, "verify", "--key", filepath.Join(shared.keys, "shared.key"))
+
+	// Committed nevertheless: Flux applies it, and calls the Kustomization ready.
+	repo, err := shared.clusters[us].NewRepo(testContext(t), r.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := harness.Publication{Dir: repo.Dir}
+	source.Source.Namespace, source.Source.Name = harness.FluxNamespace, "wrong"
+	if _, err := shared.clusters[us].Publish(testContext(t), source); err != nil {
+		t.Fatal(err)
+	}
+	kubectl(t, us, "", "apply", "-f", filepath.Join(r.dir, "clusters", "all"))
+	t.Cleanup(func() { kubectl(t, us, "", "delete", "-f", filepath.Join(r.dir, "clusters", "all")) })
+	kubectl(t, us, "", "wait", "kustomization/apps", "-n", "flux-system", "--for=condition=Ready", "--timeout=60s")
+	eventually(t, "the controller has tried", func() bool {
+		return kubectl(t, us, "", "get", "sealedsecret", "db", "-n", ns, "-o", "jsonpath={.status.conditions[0].status}") == "False"
+	})
+	r.seal(1, []string{
+		"wrong SealedSecret wrong/db: it is not opened: no key could decrypt secret (password)",
+		"wrong Kustomization flux-system/apps: Flux calls it ready although its SealedSecrets do not open",
+		// Of prod-eu, where it would open.
+		"is another active key, ",
+	}, "doctor")
+
+	// Sealed anew with the shared key, all open it.
+	own := filepath.Join(t.TempDir(), "own.yaml")
+	if err := os.WriteFile(own, []byte(kubectl(t, eu, "", "get", "secrets", "-n", "kube-system", "-l", "sealedsecrets.bitnami.com/sealed-secrets-key", "-o", "yaml")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.must("kubectl-gitops_seal", "reseal", "--key", own, "--write")
+	r.seal(0, []string{"prod-eu and prod-us open all 1 SealedSecret."}, "verify")
+	r.seal(0, nil, "check", "apps")
+}
+
+func TestARenewalPeriodIsFoundBeforeItDoesHarm(t *testing.T) {
+	r := newRepository(t)
+	ctx := testContext(t)
+	r.seal(0, []string{"ok the renewal period is 0: the controller makes no key of its own"}, "doctor", "--context", us)
+	if err := shared.controllers[us].Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r.seal(2, []string{"unknown the certificate that the controller serves is unknown: "}, "doctor", "--context", us)
+	restart := func(args ...string) {
+		t.Helper()
+		controller, err := shared.clusters[us].StartSealedSecrets(ctx, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.controllers[us] = controller
+	}
+	restart("--key-size=2048")
+	day := time.Now().Add(30 * 24 * time.Hour).UTC().Format("2006-01-02")
+	r.seal(1, []string{
+		"ok the controller serves the pinned certificate",
+		"wrong the renewal period is 720h0m0s, the default: the controller makes a key of its own on " + day, "→ set --key-renew-period=0",
+	}, "doctor", "--context", us)
+	if err := shared.controllers[us].Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	restart("--key-renew-period=0", "--key-size=2048")
+	r.seal(0, nil, "doctor", "--context", us)
+}
+
+func TestADoctorWithoutRightsSaysWhichAreMissing(t *testing.T) {
+	r := newRepository(t)
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := shared.writeKubeconfig(kubeconfig, func(c *harness.Cluster) (*clientcmdapi.Config, error) {
+		text, err := c.LoginKubeconfig("intern@contoso.com", "interns")
+		if err != nil {
+			return nil, err
+		}
+		return clientcmd.Load(text)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r.sealAs(kubeconfig, 2, []string{
+		"ok the controller serves the pinned certificate",
+		"unknown the keys are unknown: you may not list secrets in namespace kube-system",
+		"unknown the renewal period is unknown: you may not list deployments in namespace kube-system",
+		"ok the pinned certificate is valid until",
+		"unknown whether SealedSecrets were opened is unknown: you may not list sealedsecrets.bitnami.com",
+		"unknown whether Flux notices is unknown: you may not list kustomizations.kustomize.toolkit.fluxcd.io",
+	}, "doctor", "--contexts", us)
+}
+
+func TestOneClusterThatFailsHidesNoOther(t *testing.T) {
+	r := newRepository(t)
+	r.write("db.yaml", secret("both", "db"))
+	r.must("kubectl-gitops_seal", "seal", "-f", "db.yaml", "--in-place")
+	config, err := clientcmd.LoadFromFile(shared.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Clusters[us].Server = "https://127.0.0.1:1"
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	r.sealAs(kubeconfig, 2, []string{"prod-eu opens all 1 SealedSecret.", "prod-us: nothing was verified.", "error: prod-us: unreachable: connection refused"}, "verify")
+	r.sealAs(kubeconfig, 2, []string{"ok the controller serves the pinned certificate", "prod-us unreachable: connection refused"}, "doctor")
+}
+
+func TestAControllerTellsWhereAnItemBelongs(t *testing.T) {
+	r := newRepository(t)
+	sealed := r.pipe(secret("payments", "db"), "kubectl-gitops_seal", "seal", "-f", "-")
+	r.write("moved.yaml", strings.ReplaceAll(sealed, "name: db", "name: database"))
+	r.write("wide.yaml", strings.Replace(strings.ReplaceAll(sealed, "name: db", "name: wide"), "  annotations:\n", "  annotations:\n    sealedsecrets.bitnami.com/cluster-wide: \"true\"\n", 1))
+	r.write("here.yaml", sealed)
+	r.seal(1, []string{
+		"wide.yaml:1 KeyOrDamage payments/wide",
+		"prod-us opens 1 of 3 SealedSecrets.",
+	}, "verify", "--contexts", us)
+	r.write("wide.yaml", strings.Replace(sealed, "  annotations:\n", "  annotations:\n    sealedsecrets.bitnami.com/cluster-wide: \"true\"\n", 1))
+	r.seal(1, []string{"wide.yaml:1 Elsewhere payments/db [password] not in prod-us Is sealed for payments/db (strict), and is applied as payments/db (cluster-wide)."},
+		"verify", "wide.yaml", "--contexts", us)
+}
