@@ -3,14 +3,15 @@ package reconcile
 import (
 	"testing"
 
+	"github.com/fluxcd/pkg/apis/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // state builds an observed object: who asked last, what was handled last, and the Ready condition.
 func state(requested, handled string, status metav1.ConditionStatus, reason string) observed {
-	var o observed
+	o := observed{object: Kustomization("flux-system", "apps")}
 	if requested != "" {
-		o.Metadata.Annotations = map[string]string{requestedAtAnnotation: requested}
+		o.Metadata.Annotations = map[string]string{meta.ReconcileRequestAnnotation: requested}
 	}
 	o.Status.LastHandledReconcileAt = handled
 	if status != "" {
@@ -129,7 +130,7 @@ func TestOutcomeOfAnOlderRevisionIsNotTheSources(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			w := waiting{token: "mine", revision: "new"}
+			w := waiting{token: "mine", source: "new"}
 			if got := w.see(test.seen); got != test.want {
 				t.Errorf("step %d, want %d", got, test.want)
 			}

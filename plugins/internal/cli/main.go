@@ -83,13 +83,13 @@ func Messages(err error) []string {
 	}
 	var out []string
 	for _, err := range split(err) {
-		out = append(out, "error: "+printable(err.Error()))
+		out = append(out, "error: "+Printable(err.Error()))
 	}
 	return out
 }
 
-// printable escapes what a terminal would act upon, line breaks apart: messages quote what others wrote.
-func printable(s string) string {
+// Printable replaces what a terminal would act upon, line breaks apart: messages quote what others wrote.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || unicode.IsPrint(r) {
 			return r
