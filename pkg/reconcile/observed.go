@@ -27,19 +27,15 @@ type document struct {
 		DeletionTimestamp *metav1.Time      `json:"deletionTimestamp"`
 	} `json:"metadata"`
 	Spec struct {
-		Suspend   bool        `json:"suspend"`
-		DependsOn []reference `json:"dependsOn"` // Kustomization, HelmRelease
-		SourceRef reference   `json:"sourceRef"` // Kustomization, HelmChart
-		ChartRef  reference   `json:"chartRef"`  // HelmRelease
-		Chart     *struct {
-			Spec struct {
-				SourceRef reference `json:"sourceRef"`
-			} `json:"spec"`
-		} `json:"chart"` // HelmRelease
-		KubeConfig   *struct{} `json:"kubeConfig"`   // Kustomization: what is applied is in another cluster
-		Wait         bool      `json:"wait"`         // Kustomization
-		HealthChecks []any     `json:"healthChecks"` // Kustomization
-		Type         string    `json:"type"`         // HelmRepository
+		Suspend      bool        `json:"suspend"`
+		DependsOn    []reference `json:"dependsOn"`    // Kustomization, HelmRelease
+		SourceRef    reference   `json:"sourceRef"`    // Kustomization, HelmChart
+		ChartRef     reference   `json:"chartRef"`     // HelmRelease
+		Chart        any         `json:"chart"`        // HelmRelease: a chartTemplate; HelmChart: the name of the chart
+		KubeConfig   *struct{}   `json:"kubeConfig"`   // Kustomization: what is applied is in another cluster
+		Wait         bool        `json:"wait"`         // Kustomization
+		HealthChecks []any       `json:"healthChecks"` // Kustomization
+		Type         string      `json:"type"`         // HelmRepository
 		Ref          struct {
 			Branch string `json:"branch"`
 			Tag    string `json:"tag"`

@@ -8,6 +8,7 @@ import (
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // speaksCommits reports whether revisions of the object are those of a source: commits, tags, digests. Others are
@@ -27,11 +28,11 @@ func (o observed) source() (Object, error) {
 		return o.sourceAt(o.Spec.SourceRef)
 	case o.object.isRelease() && o.Spec.ChartRef.Name != "":
 		return o.sourceAt(o.Spec.ChartRef)
-	case o.object.isRelease() && o.Spec.Chart != nil:
+	case o.object.isRelease() && o.chartTemplate() != nil:
 		if namespace, name, found := strings.Cut(o.Status.HelmChart, "/"); found {
 			return sourceObject(sourcev1.HelmChartKind, namespace, name), nil
 		}
-		namespace := o.in(o.Spec.Chart.Spec.SourceRef.Namespace)
+		namespace := o.in(o.chartTemplate().Namespace)
 		return sourceObject(sourcev1.HelmChartKind, namespace, o.object.Namespace+"-"+o.object.Name), nil
 	}
 	return Object{}, nil
@@ -39,14 +40,28 @@ func (o observed) source() (Object, error) {
 
 // template is the repository that a HelmRelease takes its chart from; none where it refers to a chart.
 func (o observed) template() Object {
-	if !o.object.isRelease() || o.Spec.Chart == nil {
+	ref := o.chartTemplate()
+	if ref == nil {
 		return Object{}
 	}
-	repository, err := o.sourceAt(o.Spec.Chart.Spec.SourceRef)
+	repository, err := o.sourceAt(*ref)
 	if err != nil {
 		return Object{}
 	}
 	return repository
+}
+
+// chartTemplate is spec.chart.spec.sourceRef of a HelmRelease; nil if there is none.
+func (o observed) chartTemplate() *reference {
+	template, ok := o.Spec.Chart.(map[string]any)
+	if !o.object.isRelease() || !ok {
+		return nil
+	}
+	field := func(name string) string {
+		text, _, _ := unstructured.NestedString(template, "spec", "sourceRef", name) // "" is as good as none
+		return text
+	}
+	return &reference{Kind: field("kind"), Namespace: field("namespace"), Name: field("name")}
 }
 
 func (o observed) sourceAt(ref reference) (Object, error) {

@@ -70,7 +70,9 @@ func (r *Request) Run(ctx context.Context) ([]Result, error) {
 		running.Go(func() {
 			defer close(t.done)
 			t.result = p.run(ctx, t)
-			p.event(t, t.result.State, t.result.Revision, t.result.Reason)
+			if t.result.State != StateReconciling { // else all was said
+				p.event(t, t.result.State, t.result.Revision, t.result.Reason)
+			}
 		})
 	}
 	running.Wait()

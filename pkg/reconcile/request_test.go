@@ -39,14 +39,20 @@ type cluster struct {
 func newCluster(t *testing.T, answer func(kind, token string) []map[string]any, objects ...runtime.Object) *cluster {
 	t.Helper()
 	c := &cluster{
-		FakeDynamicClient: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
-			kustomizations: "KustomizationList", gitRepositories: "GitRepositoryList",
-		}, objects...),
 		watches: map[string]*watch.RaceFreeFakeWatcher{},
 	}
-	mapper := apimeta.NewDefaultRESTMapper([]schema.GroupVersion{kustomizations.GroupVersion(), gitRepositories.GroupVersion()})
-	mapper.Add(kustomizations.GroupVersion().WithKind("Kustomization"), apimeta.RESTScopeNamespace)
-	mapper.Add(gitRepositories.GroupVersion().WithKind("GitRepository"), apimeta.RESTScopeNamespace)
+	lists, mapper := map[schema.GroupVersionResource]string{eventsResource: "EventList"}, apimeta.NewDefaultRESTMapper([]schema.GroupVersion{
+		kustomizations.GroupVersion(), gitRepositories.GroupVersion(), {Group: "helm.toolkit.fluxcd.io", Version: "v2"},
+	})
+	for _, kind := range Kinds() {
+		version := "v1"
+		if kind.Kind == "HelmRelease" {
+			version = "v2"
+		}
+		lists[kind.WithVersion(version).GroupVersion().WithResource(kind.Plural)] = kind.Kind + "List"
+		mapper.Add(kind.WithVersion(version), apimeta.RESTScopeNamespace)
+	}
+	c.FakeDynamicClient = fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), lists, objects...)
 	c.mapper = mapper
 	watcher := func(resource string) *watch.RaceFreeFakeWatcher {
 		if c.watches[resource] == nil {

@@ -75,6 +75,9 @@ func (w *waiting) stuck() bool {
 
 // doing says for people how far the wait is; "" if there is nothing to say.
 func (w *waiting) doing() string {
+	if ready := w.last.condition(meta.ReadyCondition); !w.handled && (ready == nil || ready.Status != metav1.ConditionUnknown) {
+		return "" // what is there is from before the request
+	}
 	if w.last.outcome() == StateReconciling {
 		return w.last.doing()
 	}

@@ -66,7 +66,7 @@ func (s *show) run(color bool) {
 		s.mu.Lock()
 		if !s.open && s.screen == nil {
 			for _, r := range s.rows {
-				if !r.done {
+				if !r.done && r.state != reconcile.StateWaiting {
 					s.line(r)
 				}
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -86,9 +87,12 @@ func orNone(text string) string {
 	return cli.Printable(text)
 }
 
-// oneLine is a text as one line, however many there were.
+// digests are those of commits and artifacts, behind what git shows of them.
+var digests = regexp.MustCompile(`(\bsha(?:1|256|384|512):[0-9a-f]{7})[0-9a-f]+\b`)
+
+// oneLine is a text as one line, however many there were, with commits as short as git shows them.
 func oneLine(text string) string {
-	return cli.Printable(strings.Join(strings.Fields(text), " "))
+	return cli.Printable(digests.ReplaceAllString(strings.Join(strings.Fields(text), " "), "$1"))
 }
 
 func revision(r string) string { return orNone(desired.ShortRevision(r)) }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Exit codes of every plugin.
@@ -46,6 +47,7 @@ func Main(build func(name string) *cobra.Command) {
 	context.AfterFunc(ctx, stop)
 	// client-go logs some of the errors that it returns as well; people shall see them once.
 	klog.SetLogger(logr.Discard())
+	log.SetLogger(logr.Discard()) // or controller-runtime complains after 30 s
 	os.Exit(run(ctx, os.Args[0], os.Stderr, build))
 }
 
