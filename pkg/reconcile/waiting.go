@@ -88,12 +88,11 @@ func (w *waiting) doing() string {
 }
 
 func (w *waiting) late() string {
-	switch at := w.last.revision(); {
-	case at == "":
+	at := w.last.revision()
+	if at == "" {
 		return fmt.Sprintf("not at %s yet", w.wanted)
-	default:
-		return fmt.Sprintf("at %s, not yet at %s", desired.ShortRevision(at), w.wanted)
 	}
+	return fmt.Sprintf("at %s, not yet at %s", desired.ShortRevision(at), w.wanted)
 }
 
 // report sums up the last that was seen: the outcome if the token came back, else why there is none.
