@@ -26,7 +26,7 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 		Suspended: ks.Spec.Suspend,
 	}
 	if out.Suspended {
-		out.Suspension = suspension(ks)
+		out.Suspension = SuspensionOf(ks)
 	}
 	if ready := apimeta.FindStatusCondition(ks.Status.Conditions, meta.ReadyCondition); ready != nil {
 		out.Reconciled = reconciled(ks, ready)

@@ -23,8 +23,8 @@ type Suspension struct {
 
 var suspendField = fieldpath.MakePathOrDie("spec", "suspend")
 
-// suspension is what managedFields tell of a suspended owner.
-func suspension(owner metav1.Object) Suspension {
+// SuspensionOf is what managedFields tell of a suspended object of Flux's: an owner, or a source.
+func SuspensionOf(owner metav1.Object) Suspension {
 	managers, err := ownership.Managers(owner)
 	if err != nil {
 		return Suspension{}
@@ -42,27 +42,32 @@ func suspension(owner metav1.Object) Suspension {
 func AttributeSuspensions(result *Result, records []v1alpha1.EditRecord) {
 	for i := range result.Owners {
 		owner := &result.Owners[i]
-		if !owner.Suspended {
-			continue
-		}
-		var last *v1alpha1.EditRecordSpec
-		for n := range records {
-			edit := &records[n].Spec
-			if owner.suspendedBy(edit) && (last == nil || last.LastTime.Before(&edit.LastTime)) {
-				last = edit
-			}
-		}
-		if last != nil {
-			owner.Suspension.User, owner.Suspension.Since = last.User.Name, last.LastTime.Time
+		if owner.Suspended {
+			owner.Suspension.Attribute(v1alpha1.ObjectReference{
+				Group: owner.Owner.Kind.Group(), Kind: string(owner.Owner.Kind), Namespace: owner.Owner.Namespace, Name: owner.Owner.Name,
+			}, records)
 		}
 	}
 }
 
-// suspendedBy reports whether an edit suspended the owner, and no later than what is suspended now was.
-func (o *OwnerResult) suspendedBy(edit *v1alpha1.EditRecordSpec) bool {
-	object := v1alpha1.ObjectReference{Group: o.Owner.Kind.Group(), Kind: string(o.Owner.Kind), Namespace: o.Owner.Namespace, Name: o.Owner.Name}
-	if edit.Object != object || edit.Decision == v1alpha1.Denied || edit.Subresource != "" ||
-		edit.Manager != o.Suspension.Manager || edit.FirstTime.After(o.Suspension.Since.Add(judging)) {
+// Attribute names the user who suspended the object, from the records of edits, in any order.
+func (s *Suspension) Attribute(object v1alpha1.ObjectReference, records []v1alpha1.EditRecord) {
+	var last *v1alpha1.EditRecordSpec
+	for n := range records {
+		edit := &records[n].Spec
+		if edit.Object == object && s.from(edit) && (last == nil || last.LastTime.Before(&edit.LastTime)) {
+			last = edit
+		}
+	}
+	if last != nil {
+		s.User, s.Since = last.User.Name, last.LastTime.Time
+	}
+}
+
+// from reports whether an edit of the object suspended it, and no later than what is suspended now was.
+func (s *Suspension) from(edit *v1alpha1.EditRecordSpec) bool {
+	if edit.Decision == v1alpha1.Denied || edit.Subresource != "" ||
+		edit.Manager != s.Manager || edit.FirstTime.After(s.Since.Add(judging)) {
 		return false
 	}
 	for _, field := range edit.Fields {

@@ -7,10 +7,15 @@ import (
 	"fmt"
 	"time"
 
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
+	"github.com/fluxcd/pkg/apis/meta"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
 // fieldManager owns the request annotation. Its name must not begin with "kubectl", as the default of
@@ -18,43 +23,72 @@ import (
 // takes over the fields of such managers and so would remove the request.
 const fieldManager = "gitops-drift"
 
+// asking is how long a request may take that is written while the wait ends.
+const asking = 10 * time.Second
+
+// askAgain is the pause after which a source is asked again that has not come to the revision yet: it may have been
+// pushed a moment ago, and the interval of the source may be long.
+const askAgain = 10 * time.Second
+
 // newToken is unique to a request. It begins with the time, because people read the annotation.
 func newToken() string {
 	return time.Now().UTC().Format(time.RFC3339Nano) + "-" + rand.Text()
 }
 
-// run asks for one object, after its source if it has one, and waits for the outcome.
+// run asks for one object, after what it depends on, and waits for the outcome.
 func (p *plan) run(ctx context.Context, t *target) Result {
-	if t.source != nil && !p.noWait {
-		<-t.source.done
-		if source := t.source.result; source.State != StateReady {
-			return Result{Object: t.object, State: StateSkipped,
-				Message: fmt.Sprintf("not requested: %s is %s", source.Object, source.State)}
-		}
+	if t.standing != nil {
+		return Result{Object: t.object, State: StateSuspended, Revision: t.seen.revision(), Message: t.standing.Error(), Err: t.standing}
+	}
+	if why := p.precede(ctx, t); why != "" {
+		return Result{Object: t.object, State: StateSkipped, Revision: t.seen.revision(), Message: "not requested: " + why}
 	}
 	start := time.Now()
-	token := newToken()
-	result := Result{Object: t.object}
-	if err := t.annotate(ctx, token); err != nil {
+	w := &waiting{token: newToken(), wanted: t.revision}
+	if err := p.annotate(ctx, t, w.token); err != nil {
 		return t.broken(explain("patch", t.object, err))
 	}
-	p.event(t.object, "requested")
-	if p.noWait {
-		result.State = StateRequested
-		return result
+	if p.NoWait {
+		return Result{Object: t.object, State: StateRequested}
 	}
-
-	w := waiting{token: token}
+	p.event(t, StateReconciling, t.seen.revision(), "requested")
 	if t.source != nil {
-		w.revision = t.source.result.Revision
+		w.source = t.source.result.Revision
 	}
-	err := follow(ctx, t.resource, t.object.Name, func(u *unstructured.Unstructured) (bool, error) {
-		before := w.last.progress()
+	result := p.await(ctx, t, w)
+	result.Took = time.Since(start)
+	return result
+}
+
+// precede waits for what comes before t and says why t is not asked for; "" if it is.
+func (p *plan) precede(ctx context.Context, t *target) string {
+	if p.NoWait {
+		return ""
+	}
+	for _, n := range t.needs {
+		<-n.done // soon after ctx
+		if n.result.State != StateReady && n.result.State != StateSuspended {
+			return fmt.Sprintf("%s is %s", n.object, n.result.State)
+		}
+	}
+	for _, n := range t.after {
+		<-n.done
+	}
+	if ctx.Err() != nil {
+		return "the time was over before its turn came"
+	}
+	return ""
+}
+
+// await follows the object until its outcome, or until ctx ends, and sums up what was seen.
+func (p *plan) await(ctx context.Context, t *target, w *waiting) Result {
+	shown, asked := "", time.Now()
+	see := func(u *unstructured.Unstructured) (bool, error) {
 		seen, err := observe(u)
 		if err != nil {
 			return false, err
 		}
-		if err := seen.standsStill(t.object); err != nil {
+		if err := seen.standsStill(); err != nil {
 			return false, err
 		}
 		next := w.see(seen)
@@ -63,29 +97,60 @@ func (p *plan) run(ctx context.Context, t *target) Result {
 			if err != nil {
 				return false, err
 			}
-			w.revision = source.revision()
+			w.source = source.revision()
 			next = w.see(seen)
 		}
-		switch next {
-		case stepDone:
+		switch {
+		case next == stepDone:
 			return true, nil
-		case stepAskAgain:
-			p.event(t.object, "somebody else's request came first; asking again")
-			return false, t.annotate(ctx, token)
+		case next == stepAskAgain:
+			p.event(t, StateReconciling, seen.revision(), "somebody else's request came first; asking again")
+			w.token, asked = newToken(), time.Now() // another one: helm-controller notes a token of which nothing came as handled
+			return false, p.again(ctx, t, w)
+		case next == stepLate && !t.object.applies() && time.Since(asked) >= askAgain:
+			p.event(t, StateReconciling, seen.revision(), fmt.Sprintf("not at %s; asking again", w.wanted))
+			w.renew(newToken())
+			asked = time.Now()
+			return false, p.again(ctx, t, w)
 		}
-		// How it ended is in the result, from before the request too.
-		if now := seen.progress(); now != before && seen.outcome() == StateReconciling {
-			p.event(t.object, now)
+		if now := w.doing(); now != shown && now != "" {
+			shown = now
+			p.event(t, StateReconciling, seen.revision(), now)
 		}
 		return false, nil
-	})
+	}
+	err := follow(ctx, t.resource, t.object.Name, askAgain, see)
 	if err != nil && ctx.Err() == nil {
 		return t.lost(err)
 	}
-	result.Took = time.Since(start)
-	result.Revision = w.last.revision()
-	result.State, result.Reason, result.Message = w.report()
+	state, reason, message := w.report()
+	result := Result{Object: t.object, Revision: w.last.revision(), State: state, Reason: reason, Message: message}
+	if !t.revision.IsZero() && state == StateReady {
+		p.descend(ctx, t, w.last, &result)
+	}
+	if state == StateReady && p.Resume && t.seen.Spec.Suspend {
+		result.Message = resumedInGit(t.seen)
+	}
+	if result.State == StateFailed || result.State == StateReconciling {
+		p.diagnose(ctx, w.last, &result)
+	}
 	return result
+}
+
+// again makes a further request, and has what is followed read anew: events from before it tell nothing.
+func (p *plan) again(ctx context.Context, t *target, w *waiting) error {
+	if err := p.annotate(ctx, t, w.token); err != nil {
+		return err
+	}
+	return errReread
+}
+
+// resumedInGit is what people need to know of a resumption that does not last; "" if it does.
+func resumedInGit(seen observed) string {
+	if by := drift.SuspensionOf(seen.raw); by.Manager != ownership.KustomizeManager {
+		return ""
+	}
+	return "resumed, but git says suspend: true, so Flux will suspend it again; change it in git"
 }
 
 // lost is the result where the outcome cannot be had any more.
@@ -103,11 +168,23 @@ func (t *target) broken(err error) Result {
 	return Result{Object: t.object, State: StateError, Message: err.Error(), Err: err}
 }
 
-// annotate makes the request.
-func (t *target) annotate(ctx context.Context, token string) error {
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"annotations": map[string]string{requestedAtAnnotation: token}},
-	})
+// annotate makes the request. It is written even if ctx ends meanwhile, so that nobody wonders whether it was.
+func (p *plan) annotate(ctx context.Context, t *target, token string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), asking)
+	defer cancel()
+	annotations := map[string]string{meta.ReconcileRequestAnnotation: token}
+	// helm-controller takes them for requests of their own where they equal the first.
+	if t.object.isRelease() && p.Force {
+		annotations[helmv2.ForceRequestAnnotation] = token
+	}
+	if t.object.isRelease() && p.Reset {
+		annotations[helmv2.ResetRequestAnnotation] = token
+	}
+	change := map[string]any{"metadata": map[string]any{"annotations": annotations}}
+	if t.seen.Spec.Suspend && p.Resume {
+		change["spec"] = map[string]any{"suspend": false}
+	}
+	patch, err := json.Marshal(change)
 	if err != nil {
 		return err
 	}
@@ -122,69 +199,4 @@ func (t *target) observe(ctx context.Context) (observed, error) {
 		return observed{}, explain("read", t.object, err)
 	}
 	return observe(u)
-}
-
-// step is what an observed state calls for.
-type step int
-
-const (
-	stepWait step = iota
-	stepAskAgain
-	stepAskSource
-	stepDone
-)
-
-// waiting is the wait for one token.
-type waiting struct {
-	token   string
-	handled bool // the token came back; Flux may have begun another reconciliation since
-	last    observed
-
-	// revision is the source's that is to be attempted; "" if the source was not asked.
-	revision string
-}
-
-// see takes in the next state of the object.
-//
-// A second request that lands before Flux has seen the first replaces it, and the first token would
-// never come back. So when the other one has been handled, the first is made again; waiting until then
-// keeps the two from replacing each other for ever.
-//
-// kustomize-controller's cache may show it a request before the artifact that its source got shortly
-// before. It then handles the token with the old revision, and reconciles again by itself when it sees the
-// artifact. So an outcome at another revision than the source's counts only if the source has moved on to it.
-func (w *waiting) see(now observed) step {
-	w.last = now
-	w.handled = w.handled || now.handled() == w.token
-	switch {
-	case w.handled && now.outcome() != StateReconciling:
-		if w.revision != "" && !now.attempted(w.revision) {
-			return stepAskSource
-		}
-		return stepDone
-	case w.handled, now.requested() == w.token:
-		return stepWait
-	case now.requested() == "" || now.requested() == now.handled():
-		return stepAskAgain
-	}
-	return stepWait
-}
-
-// report sums up the last that was seen: the outcome if the token came back, else why there is none.
-func (w *waiting) report() (state State, reason, message string) {
-	ready := w.last.condition("Ready")
-	state = w.last.outcome()
-	if !w.handled {
-		state = StateReconciling
-		if ready == nil || ready.Status != metav1.ConditionUnknown {
-			return state, "", "Flux has not picked up the request; is its controller running?"
-		}
-	}
-	if w.revision != "" && !w.last.attempted(w.revision) && state != StateReconciling {
-		return StateReconciling, "", fmt.Sprintf("Flux has not come to revision %s of the source", w.revision)
-	}
-	if state == StateReady || ready == nil {
-		return state, "", ""
-	}
-	return state, ready.Reason, w.last.progress()
 }

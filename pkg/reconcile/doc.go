@@ -1,5 +1,5 @@
-// Package reconcile asks Flux to reconcile Kustomizations now, and waits for the outcome of that very
-// request.
+// Package reconcile asks Flux to reconcile objects now, in the order in which they depend on each other, and waits for
+// the outcome of that very request.
 //
 // Flux starts a reconciliation when the annotation reconcile.fluxcd.io/requestedAt of an object
 // changes, and copies its value to status.lastHandledReconcileAt when the reconciliation that saw it

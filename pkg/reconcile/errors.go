@@ -4,31 +4,54 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/gitops-drift/gitops-drift/pkg/drift"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
 // SuspendedError tells that Flux does not reconcile an object because somebody suspended it.
 type SuspendedError struct {
 	Object Object
+	// By is who did, as far as managedFields tell.
+	By drift.Suspension
+}
+
+func suspended(o observed) error {
+	return &SuspendedError{Object: o.object, By: drift.SuspensionOf(o.raw)}
 }
 
 func (e *SuspendedError) Error() string {
-	return fmt.Sprintf("%s is suspended, so Flux does not act on a request; resume it first: %s",
-		e.Object, e.resume())
+	return fmt.Sprintf("%s is suspended%s, so Flux does not act on a request; to resume it as well: --resume, or %s",
+		e.Object, e.by(), e.resume())
+}
+
+// by is " by USER since TIME", as far as that is known.
+func (e *SuspendedError) by() string {
+	who := ""
+	switch {
+	case e.By.User != "":
+		who = " by " + e.By.User
+	case e.By.Manager == ownership.KustomizeManager:
+		who = " in git" // where its Kustomization takes it from
+	case e.By.Manager != "":
+		who = " with " + e.By.Manager
+	}
+	switch {
+	case e.By.Since.IsZero():
+		return who
+	case e.By.User != "":
+		return fmt.Sprintf("%s since %s", who, e.By.Since.UTC().Format(time.DateTime+" UTC"))
+	}
+	return fmt.Sprintf("%s since %s at the latest", who, e.By.Since.UTC().Format(time.DateTime+" UTC"))
 }
 
 // resume is the command that ends the suspension, with the names that the flux CLI gives to kinds.
 func (e *SuspendedError) resume() string {
-	command := map[string]string{
-		kindKustomization: "kustomization",
-		"GitRepository":   "source git",
-		"OCIRepository":   "source oci",
-		"Bucket":          "source bucket",
-	}[e.Object.Kind]
-	return fmt.Sprintf("flux resume %s %s -n %s", command, e.Object.Name, e.Object.Namespace)
+	return fmt.Sprintf("flux resume %s %s -n %s", e.Object.kind().cli, e.Object.Name, e.Object.Namespace)
 }
 
 // errDeleting is for an object that waits for its finalizers: Flux prunes then, and applies nothing.
@@ -45,6 +68,13 @@ type objectError struct {
 func (e *objectError) Error() string { return e.message }
 func (e *objectError) Unwrap() error { return e.cause }
 
+// isObjectFault tells a fault of one object from one of the cluster.
+func isObjectFault(err error) bool {
+	var suspended *SuspendedError
+	var object *objectError
+	return errors.As(err, &suspended) || errors.As(err, &object)
+}
+
 // explain turns an API error into a sentence for people. The verb completes "cannot ... Kustomization
 // flux-system/apps".
 func explain(verb string, object Object, err error) error {
@@ -54,11 +84,10 @@ func explain(verb string, object Object, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("gave up before the cluster answered (to %s %s): %w", verb, object, err)
 	case meta.IsNoMatchError(err):
-		return fmt.Errorf("the cluster has no kind %s.%s: Flux is not installed there, or not with this kind",
-			object.Kind, object.Group)
+		return NotServed(object.kind())
 	case apierrors.IsNotFound(err):
-		return &objectError{cause: err, message: fmt.Sprintf("%s not found; to see what is there: kubectl get %ss.%s -A",
-			object, strings.ToLower(object.Kind), object.Group)}
+		return &objectError{cause: err, message: fmt.Sprintf("%s not found; to see what is there: kubectl get %s.%s -A",
+			object, object.kind().Plural, object.Group)}
 	case apierrors.IsForbidden(err):
 		return &objectError{cause: err, message: fmt.Sprintf("no permission to %s %s: %v", verb, object, err)}
 	case apierrors.IsUnauthorized(err):
@@ -69,4 +98,9 @@ func explain(verb string, object Object, err error) error {
 		return &objectError{cause: err, message: fmt.Sprintf("cannot %s %s: %v", verb, object, err)}
 	}
 	return fmt.Errorf("cannot reach the cluster: %w", err)
+}
+
+// NotServed is the error of a cluster that does not know a kind of Flux's.
+func NotServed(kind Kind) error {
+	return fmt.Errorf("the cluster has no kind %s: Flux is not installed there, or not with this kind", kind.GroupKind)
 }

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluxcd/pkg/apis/meta"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,14 +20,14 @@ import (
 )
 
 var (
-	kustomizations  = schema.GroupVersionResource{Group: kustomizeGroup, Version: "v1", Resource: "kustomizations"}
-	gitRepositories = schema.GroupVersionResource{Group: sourceGroup, Version: "v1", Resource: "gitrepositories"}
+	kustomizations  = schema.GroupVersionResource{Group: "kustomize.toolkit.fluxcd.io", Version: "v1", Resource: "kustomizations"}
+	gitRepositories = schema.GroupVersionResource{Group: "source.toolkit.fluxcd.io", Version: "v1", Resource: "gitrepositories"}
 )
 
 // cluster is a fake API server whose Flux answers each request as the test says.
 type cluster struct {
 	*fake.FakeDynamicClient
-	mapper meta.RESTMapper
+	mapper apimeta.RESTMapper
 
 	mu      sync.Mutex
 	patched []string // "resource/name" in the order of the requests
@@ -38,14 +39,20 @@ type cluster struct {
 func newCluster(t *testing.T, answer func(kind, token string) []map[string]any, objects ...runtime.Object) *cluster {
 	t.Helper()
 	c := &cluster{
-		FakeDynamicClient: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
-			kustomizations: "KustomizationList", gitRepositories: "GitRepositoryList",
-		}, objects...),
 		watches: map[string]*watch.RaceFreeFakeWatcher{},
 	}
-	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{kustomizations.GroupVersion(), gitRepositories.GroupVersion()})
-	mapper.Add(kustomizations.GroupVersion().WithKind("Kustomization"), meta.RESTScopeNamespace)
-	mapper.Add(gitRepositories.GroupVersion().WithKind("GitRepository"), meta.RESTScopeNamespace)
+	lists, mapper := map[schema.GroupVersionResource]string{eventsResource: "EventList"}, apimeta.NewDefaultRESTMapper([]schema.GroupVersion{
+		kustomizations.GroupVersion(), gitRepositories.GroupVersion(), {Group: "helm.toolkit.fluxcd.io", Version: "v2"},
+	})
+	for _, kind := range Kinds() {
+		version := "v1"
+		if kind.Kind == "HelmRelease" {
+			version = "v2"
+		}
+		lists[kind.WithVersion(version).GroupVersion().WithResource(kind.Plural)] = kind.Kind + "List"
+		mapper.Add(kind.WithVersion(version), apimeta.RESTScopeNamespace)
+	}
+	c.FakeDynamicClient = fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), lists, objects...)
 	c.mapper = mapper
 	watcher := func(resource string) *watch.RaceFreeFakeWatcher {
 		if c.watches[resource] == nil {
@@ -70,7 +77,7 @@ func newCluster(t *testing.T, answer func(kind, token string) []map[string]any, 
 		object := u.(*unstructured.Unstructured)
 		for _, status := range answer(object.GetKind(), tokenOf(t, patch.GetPatch())) {
 			next := object.DeepCopy()
-			next.SetAnnotations(map[string]string{requestedAtAnnotation: tokenOf(t, patch.GetPatch())})
+			next.SetAnnotations(map[string]string{meta.ReconcileRequestAnnotation: tokenOf(t, patch.GetPatch())})
 			next.Object["status"] = status
 			watcher(patch.GetResource().Resource).Modify(next)
 		}
@@ -82,7 +89,7 @@ func newCluster(t *testing.T, answer func(kind, token string) []map[string]any, 
 func tokenOf(t *testing.T, patch []byte) string {
 	t.Helper()
 	var o observed
-	if err := json.Unmarshal(patch, &o); err != nil {
+	if err := json.Unmarshal(patch, &o.document); err != nil {
 		t.Error(err)
 	}
 	return o.requested()
@@ -99,10 +106,10 @@ func (c *cluster) run(t *testing.T, r Request) ([]Result, error) {
 
 func kustomization(name string, spec map[string]any) *unstructured.Unstructured {
 	spec["sourceRef"] = map[string]any{"kind": "GitRepository", "name": "flux-system"}
-	return object("Kustomization", kustomizations, name, spec)
+	return fluxObject("Kustomization", kustomizations, name, spec)
 }
 
-func object(kind string, gvr schema.GroupVersionResource, name string, spec map[string]any) *unstructured.Unstructured {
+func fluxObject(kind string, gvr schema.GroupVersionResource, name string, spec map[string]any) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": gvr.GroupVersion().String(), "kind": kind,
 		"metadata": map[string]any{"namespace": "flux-system", "name": name},
@@ -137,8 +144,8 @@ func TestReadyIsReportedWithTheAppliedRevision(t *testing.T) {
 	c := newCluster(t, succeed, kustomization("apps", map[string]any{}))
 	var events []string
 	results, err := c.run(t, Request{
-		Kustomizations: []Object{Kustomization("flux-system", "apps"), Kustomization("flux-system", "apps")},
-		OnEvent:        func(e Event) { events = append(events, e.Message) },
+		Objects: []Object{Kustomization("flux-system", "apps"), Kustomization("flux-system", "apps")},
+		OnEvent: func(e Event) { events = append(events, string(e.State)+" "+e.Message) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +153,7 @@ func TestReadyIsReportedWithTheAppliedRevision(t *testing.T) {
 	if len(results) != 1 || results[0].State != StateReady || results[0].Revision != "main@sha1:1111111" || results[0].Took <= 0 {
 		t.Errorf("got %+v", results)
 	}
-	if got := strings.Join(events, "; "); got != "requested; Reconciliation in progress" {
+	if got := strings.Join(events, "; "); got != "waiting ; reconciling requested; reconciling Reconciliation in progress; ready " {
 		t.Errorf("events: %s", got)
 	}
 }
@@ -155,7 +162,7 @@ func TestFailureTellsFluxsReason(t *testing.T) {
 	c := newCluster(t, func(_, token string) []map[string]any {
 		return []map[string]any{status(token, "False", "BuildFailed", "kustomize build failed: no such file")}
 	}, kustomization("apps", map[string]any{}))
-	results, err := c.run(t, Request{Kustomizations: []Object{Kustomization("flux-system", "apps")}})
+	results, err := c.run(t, Request{Objects: []Object{Kustomization("flux-system", "apps")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,9 +174,9 @@ func TestFailureTellsFluxsReason(t *testing.T) {
 }
 
 func TestSourceIsReadyBeforeItsKustomizationsAreAsked(t *testing.T) {
-	c := newCluster(t, succeed, object("GitRepository", gitRepositories, "flux-system", map[string]any{}),
+	c := newCluster(t, succeed, fluxObject("GitRepository", gitRepositories, "flux-system", map[string]any{}),
 		kustomization("apps", map[string]any{}))
-	results, err := c.run(t, Request{Kustomizations: []Object{Kustomization("flux-system", "apps")}, WithSource: true})
+	results, err := c.run(t, Request{Objects: []Object{Kustomization("flux-system", "apps")}, WithSource: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +191,8 @@ func TestSourceIsReadyBeforeItsKustomizationsAreAsked(t *testing.T) {
 func TestKustomizationIsNotAskedWhenItsSourceFails(t *testing.T) {
 	c := newCluster(t, func(_, token string) []map[string]any {
 		return []map[string]any{status(token, "False", "GitOperationFailed", "authentication required")}
-	}, object("GitRepository", gitRepositories, "flux-system", map[string]any{}), kustomization("apps", map[string]any{}))
-	results, err := c.run(t, Request{Kustomizations: []Object{Kustomization("flux-system", "apps")}, WithSource: true})
+	}, fluxObject("GitRepository", gitRepositories, "flux-system", map[string]any{}), kustomization("apps", map[string]any{}))
+	results, err := c.run(t, Request{Objects: []Object{Kustomization("flux-system", "apps")}, WithSource: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +229,7 @@ func TestNothingIsAskedWhenSomethingIsInTheWay(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := newCluster(t, succeed, suspended, deleting, external, kustomization("apps", map[string]any{}))
-			_, err := c.run(t, Request{WithSource: test.withSource, Kustomizations: []Object{
+			_, err := c.run(t, Request{WithSource: test.withSource, Objects: []Object{
 				Kustomization("flux-system", "apps"), Kustomization("flux-system", test.name),
 			}})
 			if err == nil {
@@ -244,7 +251,7 @@ func TestSuspensionDuringTheWaitIsNoSuccess(t *testing.T) {
 	c := newCluster(t, func(string, string) []map[string]any { return nil }, kustomization("apps", map[string]any{}))
 	held := kustomization("apps", map[string]any{"suspend": true})
 	results, err := c.run(t, Request{
-		Kustomizations: []Object{Kustomization("flux-system", "apps")},
+		Objects: []Object{Kustomization("flux-system", "apps")},
 		OnEvent: func(Event) {
 			// kustomize-controller hands the token back although it did nothing.
 			u, err := c.Tracker().Get(kustomizations, "flux-system", "apps")
@@ -252,7 +259,7 @@ func TestSuspensionDuringTheWaitIsNoSuccess(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			held.Object["status"] = status(u.(*unstructured.Unstructured).GetAnnotations()[requestedAtAnnotation], "True", "", "")
+			held.Object["status"] = status(u.(*unstructured.Unstructured).GetAnnotations()[meta.ReconcileRequestAnnotation], "True", "", "")
 			held.SetAnnotations(u.(*unstructured.Unstructured).GetAnnotations())
 			if err := c.Tracker().Update(kustomizations, held, "flux-system"); err != nil {
 				t.Error(err)
@@ -272,18 +279,18 @@ func TestTimeoutReportsTheLastStateSeen(t *testing.T) {
 	c := newCluster(t, func(_, token string) []map[string]any {
 		return []map[string]any{status(token, "False", "DependencyNotReady", "dependency 'flux-system/infrastructure' is not ready")}
 	}, kustomization("apps", map[string]any{}))
-	results, err := c.run(t, Request{Timeout: 200 * time.Millisecond, Kustomizations: []Object{Kustomization("flux-system", "apps")}})
+	results, err := c.run(t, Request{Timeout: 200 * time.Millisecond, Objects: []Object{Kustomization("flux-system", "apps")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := results[0]; got.State != StateReconciling || got.Reason != "DependencyNotReady" || got.Took < 200*time.Millisecond {
+	if got := results[0]; got.State != StateReconciling || got.Reason != "DependencyNotReady" || got.Took < 150*time.Millisecond {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func TestNoWaitOnlyAsks(t *testing.T) {
 	c := newCluster(t, func(string, string) []map[string]any { return nil }, kustomization("apps", map[string]any{}))
-	results, err := c.run(t, Request{NoWait: true, Kustomizations: []Object{Kustomization("flux-system", "apps")}})
+	results, err := c.run(t, Request{NoWait: true, Objects: []Object{Kustomization("flux-system", "apps")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +304,7 @@ func TestRefusedRequestIsAnErrorOfItsObject(t *testing.T) {
 	c.PrependReactor("patch", "*", func(kubetesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(kustomizations.GroupResource(), "apps", errors.New("not yours"))
 	})
-	results, err := c.run(t, Request{Kustomizations: []Object{Kustomization("flux-system", "apps")}})
+	results, err := c.run(t, Request{Objects: []Object{Kustomization("flux-system", "apps")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,10 +329,10 @@ func TestWaitGoesOnWithoutPermissionToWatch(t *testing.T) {
 			return true, nil, err
 		}
 		handled := u.(*unstructured.Unstructured).DeepCopy()
-		handled.Object["status"] = status(handled.GetAnnotations()[requestedAtAnnotation], "True", "", "")
+		handled.Object["status"] = status(handled.GetAnnotations()[meta.ReconcileRequestAnnotation], "True", "", "")
 		return true, handled, nil
 	})
-	results, err := c.run(t, Request{Kustomizations: []Object{Kustomization("flux-system", "apps")}})
+	results, err := c.run(t, Request{Objects: []Object{Kustomization("flux-system", "apps")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,14 +3,15 @@ package reconcile
 import (
 	"testing"
 
+	"github.com/fluxcd/pkg/apis/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // state builds an observed object: who asked last, what was handled last, and the Ready condition.
 func state(requested, handled string, status metav1.ConditionStatus, reason string) observed {
-	var o observed
+	o := observed{object: Kustomization("flux-system", "apps")}
 	if requested != "" {
-		o.Metadata.Annotations = map[string]string{requestedAtAnnotation: requested}
+		o.Metadata.Annotations = map[string]string{meta.ReconcileRequestAnnotation: requested}
 	}
 	o.Status.LastHandledReconcileAt = handled
 	if status != "" {
@@ -129,7 +130,7 @@ func TestOutcomeOfAnOlderRevisionIsNotTheSources(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			w := waiting{token: "mine", revision: "new"}
+			w := waiting{token: "mine", source: "new"}
 			if got := w.see(test.seen); got != test.want {
 				t.Errorf("step %d, want %d", got, test.want)
 			}
@@ -166,6 +167,50 @@ func TestReportSaysWhy(t *testing.T) {
 			_, reason, message := w.report()
 			if reason != test.reason || message != test.message {
 				t.Errorf("got %q, %q; want %q, %q", reason, message, test.reason, test.message)
+			}
+		})
+	}
+}
+
+func TestTheWaitForARevisionEndsAtThatRevisionOrWhereNoOtherComes(t *testing.T) {
+	wanted, err := ParseRevision("3f2c9e1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const old, latest = "main@sha1:91ab00c0000000", "main@sha1:3f2c9e1aa0b4c5"
+	at := func(o observed, revision string) observed {
+		o.Status.LastAppliedRevision, o.Status.LastAttemptedRevision = revision, revision
+		return o
+	}
+	source := func(o observed, revision string) observed {
+		o.object.Kind, o.Status.Artifact.Revision = "GitRepository", revision
+		return o
+	}
+	ready, failed := state("mine", "mine", metav1.ConditionTrue, ""), state("mine", "mine", metav1.ConditionFalse, "BuildFailed")
+	stalled := state("mine", "mine", metav1.ConditionFalse, "BuildFailed")
+	stalled.Status.Conditions = append(stalled.Status.Conditions, metav1.Condition{Type: "Stalled", Status: metav1.ConditionTrue})
+	for _, test := range []struct {
+		name   string
+		seen   observed
+		want   step
+		report State
+	}{
+		{"ready at it", at(ready, latest), stepDone, StateReady},
+		{"ready before it", at(ready, old), stepLate, StateReconciling},
+		{"failed at it", at(failed, latest), stepDone, StateFailed},
+		{"failed before it: the new one may mend that", at(failed, old), stepLate, StateFailed},
+		{"stalled before it", at(stalled, old), stepDone, StateFailed},
+		{"a source before it", source(ready, old), stepLate, StateReconciling},
+		{"a source that cannot fetch", source(failed, old), stepDone, StateFailed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := waiting{token: "mine", wanted: wanted}
+			if got := w.see(test.seen); got != test.want {
+				t.Errorf("step %d, want %d", got, test.want)
+			}
+			got, _, message := w.report()
+			if got != test.report || got == StateReconciling && message != "at main@sha1:91ab00c, not yet at 3f2c9e1" {
+				t.Errorf("report says %s: %s", got, message)
 			}
 		})
 	}

@@ -84,7 +84,7 @@ func (l *Loop) request(ctx context.Context, o *outcome, reason Reason, s standin
 	}
 	flux := reconcile.Request{
 		Client: l.watches.dynamic, Mapper: l.options.Mapper, NoWait: true,
-		Kustomizations: []reconcile.Object{reconcile.Kustomization(o.state.Owner.Namespace, o.state.Owner.Name)},
+		Objects: []reconcile.Object{reconcile.Kustomization(o.state.Owner.Namespace, o.state.Owner.Name)},
 	}
 	results, err := flux.Run(ctx)
 	for _, result := range results {

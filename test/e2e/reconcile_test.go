@@ -208,14 +208,14 @@ func TestReconcileAsksForNothingIfSomethingIsInTheWay(t *testing.T) {
 		user            harness.User
 	}{
 		{"suspended", "ks/reconcile-suspended",
-			`error: Kustomization flux-system/reconcile-suspended is suspended, .*: flux resume kustomization reconcile-suspended -n flux-system\n`,
+			`error: Kustomization flux-system/reconcile-suspended is suspended with \S+ since [0-9: -]+UTC at the latest, so .*--resume, or flux resume kustomization reconcile-suspended -n flux-system\n`,
 			harness.OnCall},
 		{"missing", "ks/nowhere",
 			`error: Kustomization flux-system/nowhere not found; .*: kubectl get kustomizations\.kustomize\.toolkit\.fluxcd\.io -A\n`,
 			harness.OnCall},
 		{"no permission", "ks/reconcile-other",
 			`error: no permission to read Kustomization flux-system/reconcile-other: .*dev@contoso\.com.*`, harness.Dev},
-		{"another kind", "helmrelease/x", `error: "helmrelease/x": only Kustomizations .*`, harness.OnCall},
+		{"another kind", "deployment/x", `error: "deployment" is no type that Flux reconciles; these are .*`, harness.OnCall},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -295,7 +295,7 @@ func TestReconcileStopsWaitingButFluxGoesOn(t *testing.T) {
 
 	expect(t, reconcile(t, harness.OnCall, "ks/"+app.key.Name, "--timeout=5s"), 1,
 		`.*\nkustomization/reconcile-stops +reconciling .* Flux has not picked up the request; is its controller running\?\n`,
-		`error: no outcome within 5s; what was requested stays with Flux, which goes on with it\n`)
+		`([^\n]*kustomization/reconcile-stops: reconciling[^\n]*\n)*error: not all was ready within 5s; Flux goes on with kustomization/reconcile-stops\n`)
 
 	timedOut := app.requested(t)
 	process := startReconcile(t, "ks/"+app.key.Name)
@@ -304,7 +304,7 @@ func TestReconcileStopsWaitingButFluxGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, process.wait(), 1, `.*\nkustomization/reconcile-stops +reconciling .*`,
-		`error: interrupted; what was requested stays with Flux, which goes on with it\n`)
+		`error: interrupted; Flux goes on with kustomization/reconcile-stops\n`)
 
 	requested := app.requested(t)
 	expect(t, reconcile(t, harness.OnCall, "ks/"+app.key.Name, "--wait=false"), 0,

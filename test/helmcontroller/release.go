@@ -55,6 +55,9 @@ func (c *Controller) release(ctx context.Context, hr *helmv2.HelmRelease) error 
 	if err != nil {
 		return err
 	}
+	if helmv2.ShouldHandleResetRequest(hr) {
+		hr.Status.ClearFailures()
+	}
 	hr.Status.LastAttemptedGeneration = hr.Generation
 	hr.Status.LastAttemptedRevision = loaded.Metadata.Version
 	hr.Status.LastAttemptedConfigDigest = valuesDigest(hr.GetValues())
@@ -71,7 +74,7 @@ func (c *Controller) act(ctx context.Context, helm *action.Configuration, hr *he
 	case last == nil || !deployed(helm, hr.GetReleaseName()):
 		hr.Status.LastAttemptedReleaseAction = helmv2.ReleaseActionInstall
 		err = c.install(ctx, helm, hr, loaded)
-	case outdated(hr, last, loaded):
+	case helmv2.ShouldHandleForceRequest(hr) || outdated(hr, last, loaded):
 		hr.Status.LastAttemptedReleaseAction = helmv2.ReleaseActionUpgrade
 		if err = c.upgrade(ctx, helm, hr, loaded); err != nil {
 			err = errors.Join(err, remedy(helm, hr))

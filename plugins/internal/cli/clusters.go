@@ -131,12 +131,7 @@ func (c *Clusters) Several() bool { return c.all || len(c.contexts) > 0 }
 // Connection returns how to talk to one of the clusters that Names returned, and what tells its kinds. All that is asked
 // with it ends with ctx. It may be called concurrently.
 func (c *Clusters) Connection(ctx context.Context, name string, stderr io.Writer) (*rest.Config, meta.RESTMapper, error) {
-	flags := c.flags(name)
-	flags.WrapConfigFn = func(config *rest.Config) *rest.Config {
-		config = rest.CopyConfig(config)
-		fleet.Bind(ctx, config, connecting)
-		return config
-	}
+	flags := c.Getter(ctx, name)
 	config, err := RESTConfig(flags, stderr)
 	if err != nil {
 		return nil, nil, err
@@ -156,6 +151,18 @@ func (c *Clusters) Namespace(name string) (string, error) {
 		return "", fmt.Errorf("cannot read the kubeconfig: %w", err)
 	}
 	return namespace, nil
+}
+
+// Getter returns kubectl's flags for one of the clusters that Names returned, as cli-runtime's resource builder wants them.
+// All that is asked with them ends with ctx. It may be called concurrently.
+func (c *Clusters) Getter(ctx context.Context, name string) *genericclioptions.ConfigFlags {
+	flags := c.flags(name)
+	flags.WrapConfigFn = func(config *rest.Config) *rest.Config {
+		config = rest.CopyConfig(config)
+		fleet.Bind(ctx, config, connecting)
+		return config
+	}
+	return flags
 }
 
 // flags are kubectl's flags for one cluster. ConfigFlags remember what they were used for, so each cluster needs its own.

@@ -15,6 +15,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Exit codes of every plugin.
@@ -46,6 +47,7 @@ func Main(build func(name string) *cobra.Command) {
 	context.AfterFunc(ctx, stop)
 	// client-go logs some of the errors that it returns as well; people shall see them once.
 	klog.SetLogger(logr.Discard())
+	log.SetLogger(logr.Discard()) // or controller-runtime complains after 30 s
 	os.Exit(run(ctx, os.Args[0], os.Stderr, build))
 }
 
@@ -83,15 +85,15 @@ func Messages(err error) []string {
 	}
 	var out []string
 	for _, err := range split(err) {
-		out = append(out, "error: "+printable(err.Error()))
+		out = append(out, "error: "+Printable(err.Error()))
 	}
 	return out
 }
 
-// printable escapes what a terminal would act upon, line breaks apart: messages quote what others wrote.
-func printable(s string) string {
+// Printable replaces what a terminal would act upon, line breaks and tabs apart: messages quote what others wrote.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || unicode.IsPrint(r) {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
 			return r
 		}
 		return unicode.ReplacementChar
