@@ -135,9 +135,11 @@ func (f *keygenFlags) checkDir() error {
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(dir); err != nil {
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist): // write makes it
+	case err != nil:
 		return err
-	} else if !info.IsDir() {
+	case !info.IsDir():
 		return fmt.Errorf("%s is no folder", f.dir)
 	}
 	if root, ok := enclosing(dir); ok && !f.inRepository {
@@ -201,8 +203,11 @@ func (f *keygenFlags) files(pair *sealkey.Pair, namespace string, present *sealc
 	return append(out, output{f.path(".vault.yaml"), class, 0o644}), err
 }
 
-// write writes all files or none.
+// write writes all files or none, into a folder that is for its owner alone if it was not there.
 func write(files []output) error {
+	if err := os.MkdirAll(filepath.Dir(files[0].path), 0o700); err != nil {
+		return err
+	}
 	for _, file := range files {
 		if _, err := os.Lstat(file.path); err == nil {
 			return fmt.Errorf("%s is there already; nothing is overwritten. Choose another --name or --dir", file.path)
