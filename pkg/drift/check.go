@@ -68,7 +68,7 @@ func (c *Checker) Check(ctx context.Context, state *desired.State, want desired.
 			return nil, getErr
 		}
 	}
-	found = declared(want.Unstructured, found)
+	found = declared(want.Unstructured, live, found)
 	for i := range found {
 		found[i].Owner, found[i].Revision = state.Owner, state.Revision
 		found[i].Desired, found[i].Live = state.Hidden.Change(found[i].Desired, found[i].Live)

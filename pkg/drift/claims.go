@@ -63,12 +63,12 @@ func (s *Scanner) kinds(selection Selection) ([]servedKind, error) {
 	return out, nil
 }
 
-// claims lists the objects of these kinds that carry the labels of an owner of the search's kind with proof.
-func (s *Scanner) claims(ctx context.Context, kinds []servedKind, known *known, search search, selection Selection) (claims []claimed, unlisted []KindError) {
+// claims lists the objects of these kinds that carry the labels of an owner of the search's kind with proof, in these
+// namespaces where they cannot be listed in the whole cluster.
+func (s *Scanner) claims(ctx context.Context, kinds []servedKind, namespaces []string, known *known, search search, selection Selection) (claims []claimed, unlisted []KindError) {
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(max(s.Concurrency, 1))
-	namespaces := search.live.namespaces()
 	for _, kind := range kinds {
 		group.Go(func() error {
 			found, err := s.claimsIn(ctx, place{kind: kind.GroupVersionKind, namespace: selection.Namespace}, known, search, selection)

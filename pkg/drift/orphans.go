@@ -50,8 +50,13 @@ func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, sea
 	}
 	byOwner := map[ownership.Owner][]Object{}
 	unlisted := map[schema.GroupKind]KindError{}
+	var namespaces []string
 	for _, search := range searches {
-		claims, failed := s.claims(ctx, kinds, known, search, selection)
+		namespaces = append(namespaces, search.live.namespaces()...)
+	}
+	namespaces = slices.Compact(slices.Sorted(slices.Values(namespaces)))
+	for _, search := range searches {
+		claims, failed := s.claims(ctx, kinds, namespaces, known, search, selection)
 		for _, e := range failed {
 			unlisted[e.Kind] = e
 		}

@@ -32,10 +32,11 @@ func isService(object *unstructured.Unstructured) bool {
 
 // declared leaves out of findings about a Service the addresses and ports that a dry-run has chosen and git does not ask
 // for: when Flux applies, the API server chooses others.
-func declared(want *unstructured.Unstructured, found []Finding) []Finding {
-	if !isService(want) {
+func declared(want, live *unstructured.Unstructured, found []Finding) []Finding {
+	if !isService(want) || live == nil {
 		return found
 	}
+	given := func(field string, value any) bool { return chosen(want, live, field, value) }
 	spec := func(f Finding) bool {
 		return len(f.Path) > 1 && f.Path[0].FieldName != nil && *f.Path[0].FieldName == "spec"
 	}
@@ -44,44 +45,46 @@ func declared(want *unstructured.Unstructured, found []Finding) []Finding {
 			return false
 		}
 		last := f.Path[len(f.Path)-1].FieldName
-		return last != nil && chosen(want, *last, f.Desired)
+		return last != nil && given(*last, f.Desired)
 	})
 	for i := range found {
 		if spec(found[i]) {
-			found[i].Desired = unchosen(want, found[i].Desired)
+			found[i].Desired = unchosen(found[i].Desired, given)
 		}
 	}
 	return found
 }
 
-// chosen reports whether the value of a field of a Service, which has it, is one that the API server chooses and git does
-// not ask for.
-func chosen(want *unstructured.Unstructured, field string, value any) bool {
+// chosen reports whether the value of a field of a Service is one that the API server chooses, neither asked for by git nor
+// in use already.
+func chosen(want, live *unstructured.Unstructured, field string, value any) bool {
 	switch field {
 	case "nodePort", "healthCheckNodePort":
-		return value != nil && !slices.ContainsFunc(nodePorts(want), func(port any) bool { return fields.Equal(port, value) })
+		return value != nil && !slices.ContainsFunc(append(nodePorts(want), nodePorts(live)...), func(port any) bool { return fields.Equal(port, value) })
 	case "clusterIP", "clusterIPs":
-		_, asked := fields.Get(want.Object, fieldpath.MakePathOrDie("spec", "clusterIP"))
-		return value != nil && !asked
+		path := fieldpath.MakePathOrDie("spec", "clusterIP")
+		_, asked := fields.Get(want.Object, path)
+		_, used := fields.Get(live.Object, path)
+		return value != nil && !asked && !used
 	}
 	return false
 }
 
-// unchosen is a value without what is chosen in it.
-func unchosen(want *unstructured.Unstructured, value any) any {
+// unchosen is a value without the fields in it that are given.
+func unchosen(value any, given func(field string, value any) bool) any {
 	switch v := value.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for field, inner := range v {
-			if !chosen(want, field, inner) {
-				out[field] = unchosen(want, inner)
+			if !given(field, inner) {
+				out[field] = unchosen(inner, given)
 			}
 		}
 		return out
 	case []any:
 		out := make([]any, 0, len(v))
 		for _, item := range v {
-			out = append(out, unchosen(want, item))
+			out = append(out, unchosen(item, given))
 		}
 		return out
 	}

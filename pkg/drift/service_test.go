@@ -14,6 +14,8 @@ func TestWhatADryRunChoseIsNotShownAsDeclared(t *testing.T) {
 	}
 	silent := service(map[string]any{"type": "NodePort", "ports": []any{map[string]any{"port": int64(80)}}})
 	asking := service(map[string]any{"clusterIP": "10.0.0.7", "ports": []any{map[string]any{"port": int64(80), "nodePort": int64(30080)}}})
+	live := service(map[string]any{"type": "NodePort", "ports": []any{map[string]any{"port": int64(81), "nodePort": int64(30081)}}})
+	used := map[string]any{"port": int64(81), "nodePort": int64(30081)}
 	port := fieldpath.MakePathOrDie("spec", "ports", fieldpath.KeyByFields("port", 80, "protocol", "TCP"))
 	nodePort := append(port.Copy(), fieldpath.FieldNameElement("nodePort"))
 	item := map[string]any{"port": int64(80), "nodePort": int64(30080)}
@@ -29,6 +31,7 @@ func TestWhatADryRunChoseIsNotShownAsDeclared(t *testing.T) {
 		{"a port that git has", asking, nodePort, int64(30080), nil, int64(30080)},
 		{"a port in an item", silent, port, item, nil, map[string]any{"port": int64(80)}},
 		{"a port that git has, in an item", asking, port, item, nil, item},
+		{"a port that is in use", silent, fieldpath.MakePathOrDie("spec", "ports"), []any{used, item}, []any{used}, []any{used, map[string]any{"port": int64(80)}}},
 		{"an address that is chosen", silent, fieldpath.MakePathOrDie("spec", "clusterIP"), "10.0.0.9", nil, nil},
 		{"an address that git has", asking, fieldpath.MakePathOrDie("spec", "clusterIP"), "10.0.0.7", nil, "10.0.0.7"},
 		{"an annotation of that name", silent, fieldpath.MakePathOrDie("metadata", "annotations", "nodePort"), "1", nil, "1"},
@@ -36,7 +39,7 @@ func TestWhatADryRunChoseIsNotShownAsDeclared(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			found := declared(test.want, []Finding{{Path: test.path, Desired: test.desired, Live: test.live}})
+			found := declared(test.want, live, []Finding{{Path: test.path, Desired: test.desired, Live: test.live}})
 			if len(found) == 0 {
 				if test.left != nil {
 					t.Errorf("nothing is found, want %v", test.left)
