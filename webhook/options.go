@@ -43,6 +43,7 @@ type options struct {
 	drainTimeout          time.Duration
 	recordRetention       time.Duration
 	recordLimit           int
+	breakGlassRetention   time.Duration
 	eventsAddress         string
 	version               bool
 	zap                   zap.Options
@@ -105,6 +106,7 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 	set.DurationVar(&o.drainTimeout, "drain-timeout", clientIdle+5*time.Second, "How long to keep serving, at most, until the API server has given up its connections; it keeps those that it does not use for "+clientIdle.String()+".")
 	set.DurationVar(&o.recordRetention, "record-retention", 30*24*time.Hour, "How long an EditRecord is kept after the last edit that it counts.")
 	set.IntVar(&o.recordLimit, "record-limit", 10_000, "How many EditRecords are kept; beyond it, the user with most of them loses the oldest.")
+	set.DurationVar(&o.breakGlassRetention, "break-glass-retention", 90*24*time.Hour, "How long a BreakGlass is kept after its end, with what differed from git then; of those that are over no more than --record-limit are kept.")
 	set.StringVar(&o.eventsAddress, "events-addr", "", "Address of Flux's notification-controller, which then is told of edits, such as http://notification-controller.flux-system.svc.cluster.local./; default: it is not told.")
 	set.BoolVar(&o.version, "version", false, "Print the version and exit.")
 	o.zap.BindFlags(set)
@@ -124,6 +126,8 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("--shutdown-delay is %s and --drain-timeout %s: neither can be negative", o.shutdownDelay, o.drainTimeout)
 	case o.recordRetention <= 0:
 		return nil, fmt.Errorf("--record-retention is %s: it must be more than 0", o.recordRetention)
+	case o.breakGlassRetention <= 0:
+		return nil, fmt.Errorf("--break-glass-retention is %s: it must be more than 0", o.breakGlassRetention)
 	case o.recordLimit <= 0:
 		return nil, fmt.Errorf("--record-limit is %d: it must be more than 0", o.recordLimit)
 	}

@@ -42,6 +42,7 @@ func TestParseRefuses(t *testing.T) {
 		"a pause that ends before it begins": {"a", []string{"--shutdown-delay=-1s"}, "neither can be negative"},
 		"no namespace":                       {"", nil, "set --namespace or POD_NAMESPACE"},
 		"no retention":                       {"a", []string{"--record-retention=0"}, "more than 0"},
+		"no retention of BreakGlasses":       {"a", []string{"--break-glass-retention=0"}, "more than 0"},
 		"a negative limit":                   {"a", []string{"--record-limit=-1"}, "more than 0"},
 		"an address without scheme":          {"a", []string{"--events-addr=notification-controller"}, "such as http://"},
 		"a controller with no name":          {"a", []string{"--flux-controller=gitops/"}, "must be NAME or NAMESPACE/NAME"},

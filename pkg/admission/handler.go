@@ -86,7 +86,7 @@ func (h *Handler) judge(ctx context.Context, in *admissionv1.AdmissionRequest) (
 	}
 	v.log(h.Log, r)
 	if h.Record != nil && v.evident() && !r.DryRun {
-		h.Record(v.record(r, facts, time.Now()))
+		h.Record(v.record(r, facts, h.now()))
 	}
 	return v, nil
 }

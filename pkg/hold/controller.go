@@ -9,6 +9,7 @@ import (
 	"github.com/go-logr/logr"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clientevents "k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,7 +50,9 @@ type Controller struct {
 	OverrideManagers []string
 	Clock            *breakglass.Clock
 	Metrics          *Metrics
-	Log              logr.Logger
+	// Recorder writes events on owners; nil writes none.
+	Recorder clientevents.EventRecorder
+	Log      logr.Logger
 }
 
 // SetupWithManager registers the controller, which runs on every replica.
@@ -176,6 +179,9 @@ func (c *Controller) end(ctx context.Context, g *v1alpha1.BreakGlass, t *target,
 			return fmt.Errorf("write down what came of it: %w", err)
 		}
 		c.Log.Info("A BreakGlass ended", "breakGlass", g.Name, "object", t.name(), "by", cause, "requestedBy", g.Spec.RequestedBy, "fields", len(g.Status.Drift)+int(g.Status.MoreDrift))
+		if controllerutil.ContainsFinalizer(g, Finalizer) {
+			c.tellEnded(g, t)
+		}
 	}
 	why := reason{"Ended", "it is over; Flux looks after the object again"}
 	if t.active != nil {

@@ -153,6 +153,7 @@ func (c *Controller) hold(ctx context.Context, t *target) (reason, bool, error) 
 	if !ours {
 		c.Metrics.held.Inc()
 		c.Log.Info("Flux is held off an object", "breakGlass", t.active.Name, "object", t.name(), "owner", t.owner.String(), "requestedBy", t.active.Spec.RequestedBy, "reason", t.active.Spec.Reason)
+		c.tellHeld(t)
 	}
 	return done, true, nil
 }
