@@ -68,11 +68,15 @@ bench: build controlplane ## Measure what the guard costs an edit, its memory, a
 FUZZTIME ?= 2m
 
 .PHONY: fuzz
-fuzz: ## Fuzz the guard, each fuzzer for FUZZTIME; the first run builds everything once more
+fuzz: ## Fuzz the guard and sealing, each fuzzer for FUZZTIME; the first run builds everything once more
 	$(GO) test -run '^$$' -fuzz '^FuzzManagedFields$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/ownership
 	$(GO) test -run '^$$' -fuzz '^FuzzEdit$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/admission
 	$(GO) test -run '^$$' -fuzz '^FuzzReview$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/admission
 	$(GO) test -run '^$$' -fuzz '^FuzzOrigins$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/origin
+	$(GO) test -run '^$$' -fuzz '^FuzzEdit$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/yamledit
+	$(GO) test -run '^$$' -fuzz '^FuzzManifest$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/sealdoc
+	$(GO) test -run '^$$' -fuzz '^FuzzOpen$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/seal
+	$(GO) test -run '^$$' -fuzz '^FuzzParseKeys$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/sealkey
 
 .PHONY: reconciliations
 reconciliations: build controlplane ## Prove over 1,000 rounds of changes in git that no write of Flux or the cluster is refused

@@ -136,6 +136,7 @@ func (dir notFound) Error() string {
 	return fmt.Sprintf("there is no %s in %s or a folder above it, up to the repository's root", FileName, string(dir))
 }
 
+// Is reports that the file is not there.
 func (notFound) Is(target error) bool { return target == fs.ErrNotExist }
 
 // Load reads and checks a configuration. Errors name the file and the line.

@@ -212,8 +212,9 @@ metadata:
   name: db
   namespace: payments
 stringData:
+  user: payments
   a: swordfish # c3dvcmRmaXNo in base64
-  # kept
+  # kept, for payments
   b: |
     first line
     second line
@@ -228,10 +229,11 @@ metadata:
     seal.gitops-drift.dev/digest: DIGEST
 spec:
   encryptedData:
+    user: SEALED
     a: SEALED
-    # kept
+    # kept, for payments
     b: SEALED
-`, remarks: RemarkComment, values: map[string]string{"a": "swordfish", "b": "first line\nsecond line\n"}},
+`, remarks: RemarkComment, values: map[string]string{"user": "payments", "a": "swordfish", "b": "first line\nsecond line\n"}},
 		{name: "JSON", secret: `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db","namespace":"payments","labels":{"a":"b"}},"data":{"a":"YWRtaW4="},"type":"x"}`,
 			want: `{
   "apiVersion": "bitnami.com/v1alpha1",

@@ -124,7 +124,11 @@ func (s *Sealer) sealed(secret *corev1.Secret) (*ssv1alpha1.SealedSecret, error)
 
 // become writes a SealedSecret into the document of its Secret.
 func (s *Sealer) become(d *yamledit.Document, want *ssv1alpha1.SealedSecret, values map[string][]byte) ([]string, error) {
-	hidden := hide(values)
+	public, err := yaml.Marshal(manifest(want))
+	if err != nil {
+		return nil, err
+	}
+	hidden := hide(values, string(public))
 	var remarks []string
 	if text, ok := rewrite(d, want); ok {
 		if clean, found := withoutComments(text, hidden); found {
@@ -208,12 +212,13 @@ func manifest(s *ssv1alpha1.SealedSecret) map[string]any {
 
 func isJSON(d *yamledit.Document) bool { return json.Valid([]byte(d.Text())) }
 
-// hide are values that must not stand in comments. Short ones stand in many texts by chance.
-func hide(values map[string][]byte) *redact.Values {
+// hide are values that must not stand in comments. Short ones stand in many texts by chance, and what the manifest says
+// elsewhere, a user who is called like the namespace, is no secret.
+func hide(values map[string][]byte, public string) *redact.Values {
 	const least = 5
 	hidden := &redact.Values{}
 	for _, value := range values {
-		if text := strings.TrimSpace(string(value)); len(text) >= least {
+		if text := strings.TrimSpace(string(value)); len(text) >= least && !strings.Contains(public, text) {
 			hidden.Add(text)
 		}
 	}

@@ -35,8 +35,11 @@ type Entry struct {
 // Block cuts the mapping at a path into its entries. It reports false where there is none, or it is not written with one
 // key a line: in braces, as JSON, behind the dash of a list, with merge keys or anchors.
 func (d *Document) Block(path ...string) (*Block, bool) {
+	if d.root == nil {
+		return nil, false
+	}
 	n, in, keys, err := d.reach(append(path[:len(path):len(path)], ""))
-	if err != nil || d.root == nil || len(keys) != 1 || n.Kind != yaml.MappingNode || len(n.Content) == 0 || n.Anchor != "" {
+	if err != nil || len(keys) != 1 || n.Kind != yaml.MappingNode || len(n.Content) == 0 || n.Anchor != "" {
 		return nil, false
 	}
 	within, err := d.within(n, in)

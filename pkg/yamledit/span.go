@@ -125,7 +125,7 @@ func (d *Document) expect(at int, text string) (int, error) {
 // properties is where the content behind anchors and tags begins, or the text ends if there is none.
 func (d *Document) properties(at int) int {
 	for at < len(d.text) && (d.text[at] == '&' || d.text[at] == '!') {
-		for at < len(d.text) && strings.IndexByte(" \t\r\n", d.text[at]) < 0 && !(strings.IndexByte(",]}", d.text[at]) >= 0) {
+		for at < len(d.text) && strings.IndexByte(" \t\r\n,]}", d.text[at]) < 0 {
 			at++
 		}
 		behind := at

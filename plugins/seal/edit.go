@@ -302,7 +302,7 @@ func killed(run *exec.Cmd, done <-chan error) error {
 	if err := run.Process.Kill(); err != nil {
 		return err
 	}
-	<-done // that it was killed is no error
+	_ = <-done // that it was killed
 	return nil
 }
 

@@ -101,7 +101,7 @@ func (o *options) view(cmd *cobra.Command, args []string, f *viewFlags) error {
 		_, err := cmd.OutOrStdout().Write(value)
 		return err
 	}
-	return writeSecret(cmd.OutOrStdout(), manifestOf(secret.ObjectMeta.Labels, secret.ObjectMeta.Annotations, target.Namespace, target.Name, string(secret.Type)), secret.Data, f.reveal)
+	return writeSecret(cmd.OutOrStdout(), manifestOf(secret.Labels, secret.Annotations, target.Namespace, target.Name, string(secret.Type)), secret.Data, f.reveal)
 }
 
 // ruled is the namespace that a rule has for a file, empty where nobody says so.
