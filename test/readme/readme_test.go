@@ -86,7 +86,7 @@ func TestMakeDemoPlaysTheWholeStory(t *testing.T) {
 	if err != nil {
 		t.Fatalf("make demo: %v\n%s", err, out)
 	}
-	for _, chapter := range []string{"(a)", "(b)", "(c)", "(d)", "Summary"} {
+	for _, chapter := range []string{"(a)", "(b)", "(c)", "(d)", "(e)", "Summary"} {
 		if !strings.Contains(string(out), chapter) {
 			t.Errorf("the demo has no chapter %s", chapter)
 		}
