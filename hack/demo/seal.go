@@ -2,44 +2,24 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
 	"github.com/gitops-drift/gitops-drift/test/stage"
-)
-
-// database is the SealedSecret of the example repository, and the Secret that it is made of.
-const (
-	database = "apps/payments-api/base/sealed-secret.yaml"
-	plain    = `apiVersion: v1
-kind: Secret
-metadata:
-  name: payments-api-database
-  namespace: payments
-stringData:
-  username: payments
-  password: correct horse battery staple
-`
 )
 
 func (s *story) seal(ctx context.Context, n *narrator) error {
 	n.chapter("(e) seal once, open everywhere")
 	n.say("The team's five clusters are to share one sealing key. Two of them run here, each with the real Sealed Secrets")
 	n.say("controller: %s, which has made a key of its own long ago, and %s.", stage.Environment, stage.Sibling)
-	if err := s.StartSibling(ctx); err != nil {
-		return err
-	}
 	keys := filepath.Join(s.Cluster.Dir(), "keys")
 	if err := os.Mkdir(keys, 0o700); err != nil {
 		return err
 	}
-	own, err := s.ownKey(ctx, keys)
-	if err != nil {
+	if err := s.StartSibling(ctx, keys); err != nil {
 		return err
 	}
 	n.dir = s.Repo.Dir
@@ -55,16 +35,12 @@ func (s *story) seal(ctx context.Context, n *narrator) error {
 		n.expect(code == 0, "%q does it", line)
 	}
 	n.say("The key comes into both clusters, whose controllers start with a renewal period of 0.")
-	if err := s.shareKey(ctx, keys); err != nil {
+	if err := s.ShareKey(ctx, keys); err != nil {
 		return err
 	}
 
 	n.say("A developer seals the database's password with a certificate fetched from %s while that served its own:", stage.Environment)
-	secret := filepath.Join(keys, "secret.yaml")
-	if err := os.WriteFile(secret, []byte(plain), 0o600); err != nil {
-		return err
-	}
-	if _, _, err := n.run(ctx, harness.Dev, fmt.Sprintf("kubeseal --cert %s -f %s -w %s -o yaml", own, secret, database)); err != nil {
+	if _, _, err := n.run(ctx, harness.Dev, fmt.Sprintf("kubeseal --cert %s/fetched.crt -f %s/secret.yaml -w %s -o yaml", keys, keys, stage.Database)); err != nil {
 		return err
 	}
 	n.say("Before that is committed:")
@@ -72,7 +48,7 @@ func (s *story) seal(ctx context.Context, n *narrator) error {
 	if err != nil {
 		return err
 	}
-	n.expect(code == 1 && strings.Contains(out, "UnknownKey") && strings.Contains(out, database), "check refuses it, with file and line")
+	n.expect(code == 1 && strings.Contains(out, "UnknownKey") && strings.Contains(out, stage.Database), "check refuses it, with file and line")
 	out, code, err = n.run(ctx, harness.OnCall, "kubectl gitops-seal verify")
 	if err != nil {
 		return err
@@ -128,42 +104,5 @@ func (s *story) commitSecret(ctx context.Context, n *narrator) error {
 		return err
 	}
 	n.expect(code == 0, "the Secret is there")
-	return nil
-}
-
-// ownKey starts the controller of the first cluster as it was before there was a shared key, and returns the certificate that
-// it served.
-func (s *story) ownKey(ctx context.Context, dir string) (string, error) {
-	controller, err := s.Cluster.StartSealedSecrets(ctx)
-	if err != nil {
-		return "", err
-	}
-	result, err := s.Cluster.Run(ctx, harness.Dev, "", "kubeseal", "--fetch-cert")
-	if err != nil {
-		return "", err
-	}
-	if result.Code != 0 {
-		return "", errors.New(result.Stderr)
-	}
-	// Certificates begin at whole seconds, and of two that begin at once the older Secret's is served.
-	time.Sleep(time.Second)
-	file := filepath.Join(dir, "fetched.crt")
-	return file, errors.Join(os.WriteFile(file, []byte(result.Stdout), 0o600), controller.Stop(ctx))
-}
-
-// shareKey brings the shared key into both clusters and starts their controllers.
-func (s *story) shareKey(ctx context.Context, keys string) error {
-	for _, cluster := range []*harness.Cluster{s.Cluster, s.SiblingCluster()} {
-		result, err := cluster.Kubectl(ctx, harness.Admin, "", "apply", "-f", filepath.Join(keys, "shared.secret.yaml"))
-		if err != nil {
-			return err
-		}
-		if result.Code != 0 {
-			return errors.New(result.Stderr)
-		}
-		if _, err := cluster.StartSealedSecrets(ctx, "--key-renew-period=0"); err != nil {
-			return err
-		}
-	}
 	return nil
 }

@@ -44,6 +44,7 @@ func TestConsoleBlocksShowWhatTheCommandsPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, others := parted(t, string(text), "Seal") // which needs no cluster
+	_, others = parted(t, others, "One key in several clusters")
 	steps := parse(t, others)
 	if len(steps) < 8 {
 		t.Fatalf("the README has only %d commands", len(steps))

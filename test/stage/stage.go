@@ -18,9 +18,6 @@ import (
 // Environment is the cluster of the example repository that Flux applies.
 const Environment = "prod-eu"
 
-// Sibling is a cluster that holds the same sealing key; see [Stage.StartSibling].
-const Sibling = "prod-us"
-
 // Unreachable is the kubeconfig context of a cluster that is down.
 const Unreachable = "stage"
 
@@ -92,29 +89,6 @@ func (s *Stage) nameContexts() error {
 	config.CurrentContext = Environment
 	return clientcmd.WriteToFile(*config, file)
 }
-
-// StartSibling starts a second cluster, without Flux, and adds its context to the kubeconfig of the engineer on call.
-func (s *Stage) StartSibling(ctx context.Context) (err error) {
-	if s.sibling, err = harness.Start(ctx, harness.Options{WithoutFlux: true}); err != nil {
-		return err
-	}
-	file := s.Cluster.Kubeconfig(harness.OnCall)
-	config, err := clientcmd.LoadFromFile(file)
-	if err != nil {
-		return err
-	}
-	other, err := clientcmd.LoadFromFile(s.sibling.Kubeconfig(harness.OnCall))
-	if err != nil {
-		return err
-	}
-	there := other.Contexts[other.CurrentContext]
-	config.Clusters[Sibling], config.AuthInfos[Sibling] = other.Clusters[there.Cluster], other.AuthInfos[there.AuthInfo]
-	config.Contexts[Sibling] = &clientcmdapi.Context{Cluster: Sibling, AuthInfo: Sibling}
-	return clientcmd.WriteToFile(*config, file)
-}
-
-// SiblingCluster is the cluster that StartSibling started; nil before.
-func (s *Stage) SiblingCluster() *harness.Cluster { return s.sibling }
 
 // Close ends the clusters and returns when nothing of them is left.
 func (s *Stage) Close() error {
