@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 
 	"golang.org/x/term"
@@ -16,9 +18,11 @@ import (
 // did not go as told.
 type narrator struct {
 	cluster *harness.Cluster
-	out     io.Writer
-	color   bool
-	failed  []string
+	// dir is where commands run; empty: where this program does.
+	dir    string
+	out    io.Writer
+	color  bool
+	failed []string
 }
 
 // newNarrator tells its story to a file, in colour if that is a terminal.
@@ -35,7 +39,8 @@ func (n *narrator) summary() error {
 	n.print(`The edit was recorded with user, field and values, and shown with what Flux will do about it.
 The loop put it back in milliseconds instead of minutes.
 Under Deny the edit and the deletion were refused; the change through git went through.
-A field that flux diff misses was shown, and a forced reconcile did what was predicted.`, "  ")
+A field that flux diff misses was shown, and a forced reconcile did what was predicted.
+A secret of one cluster's own key was refused before it was committed; sealed with the shared key both clusters open it.`, "  ")
 	return nil
 }
 
@@ -51,13 +56,19 @@ func (n *narrator) say(format string, args ...any) {
 func (n *narrator) run(ctx context.Context, user harness.User, line string) (string, int, error) {
 	n.print(n.paint("1", fmt.Sprintf("%s$ %s", user, line)), "")
 	words := split(line)
-	result, err := n.cluster.Run(ctx, user, "", words[0], words[1:]...)
+	cmd, err := n.cluster.Command(ctx, user, words[0], words[1:]...)
 	if err != nil {
 		return "", 0, err
 	}
-	output := result.Stdout + result.Stderr
+	var stdout, stderr strings.Builder
+	cmd.Dir, cmd.Stdout, cmd.Stderr = n.dir, &stdout, &stderr
+	err = cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || ctx.Err() != nil) {
+		return "", 0, fmt.Errorf("run %s: %w", line, err)
+	}
+	output := stdout.String() + stderr.String()
 	n.print(strings.TrimRight(output, "\n"), "  ")
-	return output, result.Code, nil
+	return output, cmd.ProcessState.ExitCode(), nil
 }
 
 // expect notes what did not happen.

@@ -31,7 +31,7 @@ const patience = 30 * time.Second
 // tell plays the whole story. It returns an error where the story cannot go on; what merely went otherwise than told
 // is in n.failed.
 func (s *story) tell(ctx context.Context, n *narrator) error {
-	for _, chapter := range []func(context.Context, *narrator) error{s.record, s.enforce, s.unseen, s.reconcile} {
+	for _, chapter := range []func(context.Context, *narrator) error{s.record, s.enforce, s.unseen, s.reconcile, s.seal} {
 		if err := chapter(ctx, n); err != nil {
 			return err
 		}

@@ -126,5 +126,10 @@ func (r *SealCheckReport) answer() string {
 	for i, kind := range kinds {
 		kinds[i] = fmt.Sprintf("%d %s", counts[kind], kind)
 	}
-	return fmt.Sprintf("%s in %s: %s.", plural(len(r.Items), "problem"), looked, strings.Join(kinds, ", "))
+	if r.SealedSecrets > 0 {
+		looked = " in " + looked
+	} else {
+		looked = ""
+	}
+	return fmt.Sprintf("%s%s: %s.", plural(len(r.Items), "problem"), looked, strings.Join(kinds, ", "))
 }

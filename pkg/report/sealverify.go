@@ -161,7 +161,11 @@ func (r *SealVerifyReport) answers(by string) []string {
 		if len(sound[n]) == 1 {
 			verb = "opens"
 		}
-		lines = append(lines, fmt.Sprintf("%s %s all %s.", capital(and(sound[n])), verb, plural(n, "SealedSecret")))
+		what := fmt.Sprintf("all %d SealedSecrets", n)
+		if n == 1 {
+			what = "the SealedSecret"
+		}
+		lines = append(lines, fmt.Sprintf("%s %s %s.", capital(and(sound[n])), verb, what))
 	}
 	return append(lines, out...)
 }

@@ -50,7 +50,7 @@ func Check(ctx context.Context, config *sealconfig.Config, paths ...string) (*Re
 		if why := sealhealth.Unnoticed(f.object, f.applied); why != "" {
 			report.Findings = append(report.Findings, Finding{
 				Kind: Unnoticed, File: f.file, Line: f.line, Object: "Kustomization " + f.name(),
-				Message: fmt.Sprintf("Flux would call it ready although its SealedSecrets do not open: %s", why), Advice: sealhealth.Advice,
+				Message: fmt.Sprintf("Flux does not notice if its SealedSecrets do not open: %s", why), Advice: sealhealth.Advice,
 			})
 		}
 	}

@@ -244,7 +244,7 @@ func TestFluxHasToNotice(t *testing.T) {
 	r.write("other/config.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: x}\n")
 	r.write("clusters/prod/all.yaml", strings.Replace(kustomization("other", "./other", ""), "wait: true", "wait: false", 1)+"---\n"+
 		strings.Replace(kustomization("apps", "./apps", ""), "wait: true", "wait: false", 1))
-	expect(t, r.check(), []string{"clusters/prod/all.yaml:19 Unnoticed Kustomization flux-system/apps: Flux would call it ready although its SealedSecrets do not open: it checks no health: spec.wait is not true"})
+	expect(t, r.check(), []string{"clusters/prod/all.yaml:19 Unnoticed Kustomization flux-system/apps: Flux does not notice if its SealedSecrets do not open: it checks no health: spec.wait is not true"})
 }
 
 func TestPlainSecretsAreFoundAndNotQuoted(t *testing.T) {

@@ -163,6 +163,10 @@ func (f *follower) apply(name, namespace string, above []string) {
 			for _, patch := range value.Content {
 				f.plain = f.plain && f.elsewhere(name, patch)
 			}
+		case key == "commonAnnotations":
+			for n := 0; n < len(value.Content); n += 2 {
+				f.plain = f.plain && !strings.HasPrefix(value.Content[n].Value, "sealedsecrets.bitnami.com/")
+			}
 		case key == "labels":
 			for _, label := range value.Content {
 				_, fields := entry(label, "fields")

@@ -131,6 +131,12 @@ func (e *examination) keys(ctx context.Context) (newest time.Time) {
 	}
 	keys := sealingKeys(secrets.Items, e.settings.prefix)
 	shared := false
+	var began time.Time // of the shared key
+	for _, key := range keys {
+		if key.loaded && key.err == nil && key.fingerprint == e.pinned {
+			began = key.notBefore
+		}
+	}
 	for _, key := range keys {
 		if key.loaded && key.err == nil && newest.IsZero() {
 			newest = key.notBefore
@@ -148,11 +154,15 @@ func (e *examination) keys(ctx context.Context) (newest time.Time) {
 				Advice = fmt.Sprintf("kubectl label secret %s -n %s %s=%s, and restart the controller", key.name, namespace, sealkey.Label, sealkey.Active)
 		case key.fingerprint == e.pinned:
 			shared = true
-			e.sharedKey(object, key, newest)
+			e.sharedKey(object, key, keys)
 		case slices.Contains(e.Retired, key.fingerprint):
 			e.about(object, Sound, "it holds a key that was shared before, which still opens what was sealed with it")
 		default:
-			e.about(object, Wrong, "it is another active key, %s: only this cluster opens what is sealed with it, and verification passes with it", key.fingerprint).
+			newer := ""
+			if !key.notBefore.Before(began) {
+				newer = ", not older than the shared one, so that the controller may serve it"
+			}
+			e.about(object, Wrong, "it is another active key, %s%s: only this cluster opens what is sealed with it, and verification passes with it", key.fingerprint, newer).
 				Advice = fmt.Sprintf("reseal what needs it, label it %s=compromised, and restart the controller", sealkey.Label)
 		}
 	}
@@ -170,8 +180,12 @@ func (e *examination) about(object string, state State, message string, argument
 	return f
 }
 
-func (e *examination) sharedKey(object string, key sealingKey, newest time.Time) {
-	if e.served != "" && e.served != e.pinned && !key.notBefore.Before(newest) {
+// sharedKey tells whether the controller has loaded the shared key, as far as that can be seen: it serves the newest one.
+func (e *examination) sharedKey(object string, shared sealingKey, keys []sealingKey) {
+	newest := !slices.ContainsFunc(keys, func(other sealingKey) bool {
+		return other.loaded && other.err == nil && other.fingerprint != e.pinned && !other.notBefore.Before(shared.notBefore)
+	})
+	if newest && e.served != "" && e.served != e.pinned {
 		e.about(object, Wrong, "it holds the shared key, but the controller has not loaded it").
 			Advice = "restart the controller: it looks for keys when it starts"
 		return
@@ -295,7 +309,7 @@ func (e *examination) flux(ctx context.Context) {
 		}
 		applying++
 		if why := sealhealth.Unnoticed(ks, applied); why != "" {
-			f := e.add(TopicFlux, Wrong, "Flux calls it ready although its SealedSecrets do not open: %s", why)
+			f := e.add(TopicFlux, Wrong, "Flux does not notice if its SealedSecrets do not open: %s", why)
 			f.Object, f.Advice = fmt.Sprintf("Kustomization %s/%s", ks.Namespace, ks.Name), sealhealth.Advice
 		}
 	}

@@ -149,10 +149,16 @@ func command(ctx context.Context, b *testing.B, cluster *harness.Cluster, progra
 	if err != nil {
 		b.Fatal(err)
 	}
+	return measured(b, cmd)
+}
+
+// measured runs a command, whatever its exit code.
+func measured(b *testing.B, cmd *exec.Cmd) run {
+	b.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	start := time.Now()
-	err = cmd.Run()
+	err := cmd.Run()
 	took := time.Since(start)
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		b.Fatal(err)

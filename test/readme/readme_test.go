@@ -44,6 +44,7 @@ func TestConsoleBlocksShowWhatTheCommandsPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, others := parted(t, string(text), "Seal") // which needs no cluster
+	_, others = parted(t, others, "One key in several clusters")
 	steps := parse(t, others)
 	if len(steps) < 8 {
 		t.Fatalf("the README has only %d commands", len(steps))
@@ -86,7 +87,7 @@ func TestMakeDemoPlaysTheWholeStory(t *testing.T) {
 	if err != nil {
 		t.Fatalf("make demo: %v\n%s", err, out)
 	}
-	for _, chapter := range []string{"(a)", "(b)", "(c)", "(d)", "Summary"} {
+	for _, chapter := range []string{"(a)", "(b)", "(c)", "(d)", "(e)", "Summary"} {
 		if !strings.Contains(string(out), chapter) {
 			t.Errorf("the demo has no chapter %s", chapter)
 		}

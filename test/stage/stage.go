@@ -26,6 +26,7 @@ type Stage struct {
 	Cluster    *harness.Cluster
 	Repo       *harness.Repo
 	Controller *harness.Instance
+	sibling    *harness.Cluster
 }
 
 // Start starts everything, our controller from manifests/overlays/record, and tells say what it does. It all ends with
@@ -89,5 +90,11 @@ func (s *Stage) nameContexts() error {
 	return clientcmd.WriteToFile(*config, file)
 }
 
-// Close ends the cluster and returns when nothing of it is left.
-func (s *Stage) Close() error { return s.Cluster.Stop() }
+// Close ends the clusters and returns when nothing of them is left.
+func (s *Stage) Close() error {
+	err := s.Cluster.Stop()
+	if s.sibling != nil {
+		err = errors.Join(err, s.sibling.Stop())
+	}
+	return err
+}

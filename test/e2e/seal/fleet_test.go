@@ -59,8 +59,8 @@ func TestOneSealOpensInBothClusters(t *testing.T) {
 	r.seal(1, []string{"db.yaml:7 Plaintext Secret both/db [password]"}, "check")
 	r.must("kubectl-gitops_seal", "seal", "-f", "db.yaml", "--in-place")
 	r.seal(0, []string{"Nothing is wrong: 1 SealedSecret"}, "check")
-	r.seal(0, []string{"prod-eu and prod-us open all 1 SealedSecret."}, "verify")
-	r.seal(0, []string{"The key opens all 1 SealedSecret."}, "verify", "--key", filepath.Join(shared.keys, "shared.key"))
+	r.seal(0, []string{"prod-eu and prod-us open the SealedSecret."}, "verify")
+	r.seal(0, []string{"The key opens the SealedSecret."}, "verify", "--key", filepath.Join(shared.keys, "shared.key"))
 	for cluster := range shared.clusters {
 		kubectl(t, cluster, r.read("db.yaml"), "apply", "-f", "-")
 		eventually(t, cluster+" has opened it", func() bool {
@@ -80,11 +80,11 @@ func TestTheKeyOfOneClusterIsFoundBeforeAndAfterCommit(t *testing.T) {
 		"spec: {interval: 10m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: wrong}}\n")
 	r.seal(1, []string{
 		"apps/db.yaml:5 UnknownKey SealedSecret wrong/db", // it says no more, and the keys are of one size
-		"clusters/all/apps.yaml:1 Unnoticed Kustomization flux-system/apps Flux would call it ready although its SealedSecrets do not open",
+		"clusters/all/apps.yaml:1 Unnoticed Kustomization flux-system/apps Flux does not notice if its SealedSecrets do not open",
 	}, "check")
 	r.seal(1, []string{
 		"KeyOrDamage wrong/db [password] not in prod-us Is damaged, or sealed with a key that the controller does not have.",
-		"prod-eu opens all 1 SealedSecret.", "prod-us opens 0 of 1 SealedSecret.",
+		"prod-eu opens the SealedSecret.", "prod-us opens 0 of 1 SealedSecret.",
 	}, "verify")
 	r.seal(1, []string{"AnotherKey wrong/db [password]"}, "verify", "--key", filepath.Join(shared.keys, "shared.key"))
 
@@ -106,7 +106,7 @@ func TestTheKeyOfOneClusterIsFoundBeforeAndAfterCommit(t *testing.T) {
 	})
 	r.seal(1, []string{
 		"wrong SealedSecret wrong/db: it is not opened: no key could decrypt secret (password)",
-		"wrong Kustomization flux-system/apps: Flux calls it ready although its SealedSecrets do not open",
+		"wrong Kustomization flux-system/apps: Flux does not notice if its SealedSecrets do not open",
 		// Of prod-eu, where it would open.
 		"is another active key, ",
 	}, "doctor")
@@ -117,7 +117,7 @@ func TestTheKeyOfOneClusterIsFoundBeforeAndAfterCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.must("kubectl-gitops_seal", "reseal", "--key", own, "--write")
-	r.seal(0, []string{"prod-eu and prod-us open all 1 SealedSecret."}, "verify")
+	r.seal(0, []string{"prod-eu and prod-us open the SealedSecret."}, "verify")
 	r.seal(0, nil, "check", "apps")
 }
 
@@ -185,7 +185,7 @@ func TestOneClusterThatFailsHidesNoOther(t *testing.T) {
 	if err := clientcmd.WriteToFile(*config, kubeconfig); err != nil {
 		t.Fatal(err)
 	}
-	r.sealAs(kubeconfig, 2, []string{"prod-eu opens all 1 SealedSecret.", "prod-us: nothing was verified.", "error: prod-us: unreachable: connection refused"}, "verify")
+	r.sealAs(kubeconfig, 2, []string{"prod-eu opens the SealedSecret.", "prod-us: nothing was verified.", "error: prod-us: unreachable: connection refused"}, "verify")
 	r.sealAs(kubeconfig, 2, []string{"ok the controller serves the pinned certificate", "prod-us unreachable: connection refused"}, "doctor")
 }
 

@@ -160,7 +160,7 @@ func TestTemplatesAreFilledInTheSameWay(t *testing.T) {
 	if want := "postgres://payments:" + canary + "+of+db@db"; string(theirs.Data["dsn"]) != want || string(ours.Data["dsn"]) != want {
 		t.Errorf("kubeseal fills in %q and we %q, want %q", theirs.Data["dsn"], ours.Data["dsn"], want)
 	}
-	r.seal(0, []string{"The key opens all 1 SealedSecret."}, "verify", "--key", key)
+	r.seal(0, []string{"The key opens the SealedSecret."}, "verify", "--key", key)
 	r.write("db.yaml", strings.Replace(r.read("db.yaml"), "urlquery", "nosuchfunction", 1))
 	r.seal(1, []string{"Template payments/db Its items open, but its template cannot be filled in with them."}, "verify", "--key", key)
 	r.seal(1, []string{"Template payments/db not in prod-us"}, "verify", "--contexts", us)
