@@ -38,7 +38,7 @@ func newToken() string {
 // run asks for one object, after what it depends on, and waits for the outcome.
 func (p *plan) run(ctx context.Context, t *target) Result {
 	if t.standing != nil {
-		return Result{Object: t.object, State: StateSuspended, Revision: t.seen.revision(), Message: t.standing.Error(), Err: t.standing}
+		return Result{Object: t.object, State: StateSuspended, Revision: t.seen.revision(), Message: t.standing.Brief(), Err: t.standing}
 	}
 	if why := p.precede(ctx, t); why != "" {
 		return Result{Object: t.object, State: StateSkipped, Revision: t.seen.revision(), Message: "not requested: " + why}
