@@ -125,7 +125,7 @@ func (p *plan) await(ctx context.Context, t *target, w *waiting) Result {
 	}
 	state, reason, message := w.report()
 	result := Result{Object: t.object, Revision: w.last.revision(), State: state, Reason: reason, Message: message}
-	if !t.revision.IsZero() && state == StateReady {
+	if !p.Revision.IsZero() && t.object.applies() && state == StateReady {
 		p.descend(ctx, t, w.last, &result)
 	}
 	if state == StateReady && p.Resume && t.seen.Spec.Suspend {
