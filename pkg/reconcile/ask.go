@@ -38,7 +38,7 @@ func newToken() string {
 // run asks for one object, after what it depends on, and waits for the outcome.
 func (p *plan) run(ctx context.Context, t *target) Result {
 	if t.standing != nil {
-		return Result{Object: t.object, State: StateSuspended, Revision: t.seen.revision(), Message: t.standing.Error(), Err: t.standing}
+		return Result{Object: t.object, State: StateSuspended, Revision: t.seen.revision(), Message: t.standing.Brief(), Err: t.standing}
 	}
 	if why := p.precede(ctx, t); why != "" {
 		return Result{Object: t.object, State: StateSkipped, Revision: t.seen.revision(), Message: "not requested: " + why}
@@ -125,7 +125,7 @@ func (p *plan) await(ctx context.Context, t *target, w *waiting) Result {
 	}
 	state, reason, message := w.report()
 	result := Result{Object: t.object, Revision: w.last.revision(), State: state, Reason: reason, Message: message}
-	if !t.revision.IsZero() && state == StateReady {
+	if !p.Revision.IsZero() && t.object.applies() && state == StateReady {
 		p.descend(ctx, t, w.last, &result)
 	}
 	if state == StateReady && p.Resume && t.seen.Spec.Suspend {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,20 +13,30 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 )
 
+// lookAgain is how often what a HelmRelease is made of is looked at.
+const lookAgain = 2 * time.Second
+
 // following is how many objects that a Kustomization applied are followed at a time.
 const following = 32
 
 // descend waits until the HelmReleases and Kustomizations that t has applied, and those that they have applied, are ready
 // as well: a Kustomization is ready when it has applied them, long before a chart is upgraded. What keeps one of them
-// from that becomes the result. Those that are asked for themselves have results of their own.
+// from that becomes the result. Those that are asked for themselves have results of their own: such a HelmRelease waits
+// here until it is made of what its source has.
 func (p *plan) descend(ctx context.Context, t *target, from observed, result *Result) {
 	d := &descent{plan: p, top: t, met: map[Object]bool{t.object: true}}
-	d.follow(ctx, from)
+	if t.object.isRelease() {
+		d.child(ctx, t.object)
+	} else {
+		d.follow(ctx, from)
+	}
 	if d.worst == nil {
 		return
 	}
-	result.State, result.Reason = d.worst.State, ""
-	result.Message = d.worst.Object.String() + ": " + d.worst.Message
+	result.State, result.Reason, result.Message = d.worst.State, "", d.worst.Message
+	if d.worst.Object != t.object {
+		result.Message = d.worst.Object.String() + ": " + result.Message
+	}
 	result.Culprits = d.worst.Culprits
 }
 
@@ -48,7 +59,7 @@ func (d *descent) follow(ctx context.Context, parent observed) {
 			continue
 		}
 		group.Go(func() error {
-			d.child(ctx, parent, child)
+			d.child(ctx, child)
 			return nil
 		})
 	}
@@ -64,7 +75,7 @@ func (d *descent) first(child Object) bool {
 }
 
 // child waits for one object and what that applied.
-func (d *descent) child(ctx context.Context, parent observed, object Object) {
+func (d *descent) child(ctx context.Context, object Object) {
 	t := &target{object: object}
 	if err := d.plan.read(ctx, t); err != nil {
 		if !apierrors.IsNotFound(err) && ctx.Err() == nil { // else pruned since
@@ -74,25 +85,32 @@ func (d *descent) child(ctx context.Context, parent observed, object Object) {
 	}
 	wanted := Revision{}
 	if source, err := t.seen.source(); err == nil && object.isKustomization() {
-		if of, err := parent.source(); err == nil && of == source {
+		if of, err := d.top.seen.source(); err == nil && of == source {
 			wanted = d.top.revision
 		}
 	}
-	shown, last, arrived := "", t.seen, false
-	err := follow(ctx, t.resource, object.Name, askAgain, func(u *unstructured.Unstructured) (bool, error) {
+	shown, last, arrived, behind := "", t.seen, false, ""
+	err := follow(ctx, t.resource, object.Name, lookAgain, func(u *unstructured.Unstructured) (bool, error) {
 		seen, err := observe(u)
 		if err != nil {
 			return false, err
 		}
-		last = seen
+		last, behind = seen, ""
 		state := seen.settled()
-		arrived = state == StateReady && wanted.Matches(seen.revision())
+		if state == StateReady && object.isRelease() {
+			behind = d.plan.behind(ctx, seen)
+		}
+		arrived = state == StateReady && behind == "" && wanted.Matches(seen.revision())
 		if arrived || state == StateFailed && wanted.Matches(seen.revision()) || seen.Spec.Suspend {
 			return true, nil
 		}
-		if now := lag(seen, wanted); now != shown {
+		now := behind
+		if now == "" {
+			now = lag(seen, wanted)
+		}
+		if now != shown {
 			shown = now
-			d.plan.event(d.top, StateReconciling, parent.revision(), object.String()+": "+now)
+			d.plan.event(d.top, StateReconciling, "", object.String()+": "+now)
 		}
 		return false, nil
 	})
@@ -113,10 +131,47 @@ func (d *descent) child(ctx context.Context, parent observed, object Object) {
 		d.plan.diagnose(ctx, last, &result)
 	case err != nil && ctx.Err() == nil:
 		result.State, result.Message = StateFailed, explain("follow", object, err).Error()
+	case behind != "":
+		result.State, result.Message = StateReconciling, behind
 	default:
 		result.State, result.Message = StateReconciling, lag(last, wanted)
 	}
 	d.note(result)
+}
+
+// behind says of a HelmRelease that is ready what it has not come to yet; "" if it is up to date. A chart changes without
+// the HelmRelease where it comes out of a GitRepository or Bucket, so that the release is ready with the one before.
+func (p *plan) behind(ctx context.Context, release observed) string {
+	object, err := release.source()
+	if err != nil {
+		return "" // not Flux's
+	}
+	chart := &target{object: object}
+	if err := p.read(ctx, chart); err != nil {
+		return err.Error()
+	}
+	if !object.isChart() {
+		if !release.attempted(chart.seen.revision()) {
+			return "not yet at " + desired.ShortRevision(chart.seen.revision()) + " of " + object.String()
+		}
+		return ""
+	}
+	if chart.seen.Status.ObservedGeneration != chart.seen.Metadata.Generation {
+		return object.String() + " is not fetched yet"
+	}
+	if from, err := chart.seen.source(); err == nil && from.speaksCommits() {
+		repository := &target{object: from}
+		if err := p.read(ctx, repository); err != nil {
+			return err.Error()
+		}
+		if at := repository.seen.revision(); at != "" && !chart.seen.attempted(at) {
+			return object.String() + " is not made of " + desired.ShortRevision(at) + " yet"
+		}
+	}
+	if at := chart.seen.revision(); !release.attempted(at) {
+		return "not yet at version " + at + " of the chart"
+	}
+	return ""
 }
 
 // lag says what a child that has not arrived is doing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +28,11 @@ func suspended(o observed) error {
 func (e *SuspendedError) Error() string {
 	return fmt.Sprintf("%s is suspended%s, so Flux does not act on a request; to resume it as well: --resume, or %s",
 		e.Object, e.by(), e.resume())
+}
+
+// Brief is the error where the object is named beside it.
+func (e *SuspendedError) Brief() string {
+	return strings.TrimPrefix(strings.TrimSpace(e.by()+"; --resume lifts it"), "; ")
 }
 
 // by is " by USER since TIME", as far as that is known.

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -68,6 +69,12 @@ func (o Object) kind() Kind {
 		}
 	}
 	return Kind{GroupKind: o.groupKind()}
+}
+
+// controller is the one of Flux's that reconciles the kind.
+func (k Kind) controller() string {
+	group, _, _ := strings.Cut(k.Group, ".") // kustomize, helm, source
+	return group + "-controller"
 }
 
 func (o Object) isKustomization() bool { return o.Kind == kustomizev1.KustomizationKind }

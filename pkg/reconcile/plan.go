@@ -32,10 +32,10 @@ type target struct {
 	object   Object
 	named    bool
 	resource dynamic.ResourceInterface
-	seen     observed // before anything was asked for
-	standing error    // why it is not asked for although it was selected; nil if it is
-	revision Revision // to come to
-	source   *target  // what it is fetched from, if that is asked for too
+	seen     observed        // before anything was asked for
+	standing *SuspendedError // why it is not asked for although it was selected; nil if it is
+	revision Revision        // to come to
+	source   *target         // what it is fetched from, if that is asked for too
 	needs    []*target
 	after    []*target // whose outcome is awaited, whatever it is
 	done     chan struct{}
@@ -113,12 +113,14 @@ func (p *plan) read(ctx context.Context, t *target) error {
 func (p *plan) admit(t *target) {
 	err := t.seen.standsStill()
 	held := (*SuspendedError)(nil)
-	switch {
-	case err == nil, errors.As(err, &held) && p.Resume:
+	switch isHeld := errors.As(err, &held); {
+	case err == nil, isHeld && p.Resume:
 	case t.named:
 		p.faults = append(p.faults, err)
+	case isHeld:
+		t.standing = held
 	default:
-		t.standing = err
+		p.faults = append(p.faults, err)
 	}
 }
 

@@ -276,7 +276,7 @@ func TestSuspendedOnesThatNobodyNamedAreResults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if results[0].State != StateSuspended || results[0].Err == nil || results[1].State != StateReady {
+	if results[0].State != StateSuspended || results[0].Err == nil || results[0].Message != "--resume lifts it" || results[1].State != StateReady {
 		t.Errorf("got %+v", results)
 	}
 

@@ -70,8 +70,12 @@ func (r *Request) Run(ctx context.Context) ([]Result, error) {
 		running.Go(func() {
 			defer close(t.done)
 			t.result = p.run(ctx, t)
-			if t.result.State != StateReconciling { // else all was said
-				p.event(t, t.result.State, t.result.Revision, t.result.Reason)
+			switch t.result.State {
+			case StateReconciling: // all was said
+			case StateFailed:
+				p.event(t, t.result.State, t.result.Revision, t.result.Reason) // the message may quote a Secret
+			default:
+				p.event(t, t.result.State, t.result.Revision, t.result.Message)
 			}
 		})
 	}

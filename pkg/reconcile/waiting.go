@@ -102,7 +102,7 @@ func (w *waiting) report() (state State, reason, message string) {
 	if !w.handled {
 		state = StateReconciling
 		if ready == nil || ready.Status != metav1.ConditionUnknown {
-			return state, "", "Flux has not picked up the request; is its controller running?"
+			return state, "", fmt.Sprintf("Flux has not picked up the request; is %s running?", w.last.object.kind().controller())
 		}
 	}
 	switch {

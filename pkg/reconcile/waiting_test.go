@@ -154,7 +154,7 @@ func TestReportSaysWhy(t *testing.T) {
 		},
 		{
 			name: "no controller takes the request", last: state("mine", "old", metav1.ConditionTrue, "ReconciliationSucceeded"),
-			message: "Flux has not picked up the request; is its controller running?",
+			message: "Flux has not picked up the request; is kustomize-controller running?",
 		},
 		{
 			name: "in the middle of it", last: state("mine", "old", metav1.ConditionUnknown, "Progressing"),

@@ -114,8 +114,8 @@ func attribute(ctx context.Context, c client.Reader, results []reconcile.Result,
 		e.By.Attribute(v1alpha1.ObjectReference{Group: e.Object.Group, Kind: e.Object.Kind, Namespace: e.Object.Namespace, Name: e.Object.Name}, records)
 	}
 	for i := range results {
-		if results[i].State == reconcile.StateSuspended {
-			results[i].Message = results[i].Err.Error()
+		if one := (*reconcile.SuspendedError)(nil); results[i].State == reconcile.StateSuspended && errors.As(results[i].Err, &one) {
+			results[i].Message = one.Brief()
 		}
 	}
 }

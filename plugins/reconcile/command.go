@@ -123,7 +123,7 @@ func (o *options) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	out, stderr := cmd.OutOrStdout(), cmd.ErrOrStderr()
-	show := newShow(out, stderr, o.output, board{several: o.clusters.Several(), namespace: *o.clusters.Config.Namespace})
+	show := newShow(out, stderr, o.output, board{several: o.clusters.Several(), namespace: *o.clusters.Config.Namespace}, clusters)
 	all := o.reconcile(cmd.Context(), clusters, q, stderr, show)
 	if err := show.end(); err != nil {
 		return err

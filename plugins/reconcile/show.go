@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ const (
 // change. What is done soon is not shown at all: the table at the end says it. It may be used concurrently.
 type show struct {
 	board  board
+	order  []string // of the clusters
 	screen *terminal.Screen // nil for lines
 	lines  io.Writer
 	began  time.Time
@@ -44,8 +46,8 @@ type liveRow struct {
 	done  bool
 }
 
-func newShow(out, stderr io.Writer, output string, b board) *show {
-	s := &show{board: b, lines: stderr, wait: later, began: time.Now(), stop: make(chan struct{}), stopped: make(chan struct{})}
+func newShow(out, stderr io.Writer, output string, b board, clusters []string) *show {
+	s := &show{board: b, order: clusters, lines: stderr, wait: later, began: time.Now(), stop: make(chan struct{}), stopped: make(chan struct{})}
 	if terminal.Is(out) && output == "table" {
 		s.screen, s.wait = terminal.NewScreen(out), soon
 	} else if terminal.Is(stderr) {
@@ -153,6 +155,9 @@ func (s *show) change(cluster, object string, change func(*liveRow) bool) {
 	if changed == nil {
 		changed = &liveRow{row: row{cluster: cluster, object: object}}
 		s.rows = append(s.rows, changed)
+		slices.SortStableFunc(s.rows, func(a, b *liveRow) int {
+			return slices.Index(s.order, a.cluster) - slices.Index(s.order, b.cluster)
+		})
 	}
 	if change(changed) && s.open && s.screen == nil {
 		s.line(changed)

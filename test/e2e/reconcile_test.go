@@ -294,7 +294,7 @@ func TestReconcileStopsWaitingButFluxGoesOn(t *testing.T) {
 	before := app.requested(t)
 
 	expect(t, reconcile(t, harness.OnCall, "ks/"+app.key.Name, "--timeout=5s"), 1,
-		`.*\nkustomization/reconcile-stops +reconciling .* Flux has not picked up the request; is its controller running\?\n`,
+		`.*\nkustomization/reconcile-stops +reconciling .* Flux has not picked up the request; is kustomize-controller running\?\n`,
 		`([^\n]*kustomization/reconcile-stops: reconciling[^\n]*\n)*error: not all was ready within 5s; Flux goes on with kustomization/reconcile-stops\n`)
 
 	timedOut := app.requested(t)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"helm.sh/helm/v4/pkg/chart/common"
 	chart "helm.sh/helm/v4/pkg/chart/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -61,6 +63,25 @@ func helm(t *testing.T) *helmcontroller.Controller {
 	return controller
 }
 
+// upgrade makes Flux reconcile the HelmRelease, its chart fetched.
+func upgrade(t *testing.T, controller *helmcontroller.Controller) error {
+	t.Helper()
+	failure := controller.Reconcile(testContext(t), web)
+	fetched := &sourcev1.HelmChart{}
+	if err := shared.Admin().Get(testContext(t), client.ObjectKey{Namespace: web.Namespace, Name: web.Namespace + "-" + web.Name}, fetched); err != nil {
+		t.Fatal(err)
+	}
+	before := fetched.DeepCopy()
+	fetched.Status.ObservedGeneration = fetched.Generation
+	fetched.Status.Artifact = &meta.Artifact{
+		Revision: fetched.Spec.Version, URL: "http://source-controller/x.tgz", Path: "x.tgz", Digest: "sha256:" + strings.Repeat("0", 64), LastUpdateTime: metav1.Now(),
+	}
+	if err := shared.Admin().Status().Patch(testContext(t), fetched, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	return failure
+}
+
 func helmRelease(t *testing.T) *helmv2.HelmRelease {
 	t.Helper()
 	hr := &helmv2.HelmRelease{}
@@ -87,7 +108,7 @@ spec: {interval: 1h, path: ./app, prune: true, sourceRef: {kind: GitRepository, 
 	eventually(t, "Flux applies the HelmRelease", func() bool {
 		return shared.Admin().Get(testContext(t), web, &helmv2.HelmRelease{}) == nil
 	})
-	if err := controller.Reconcile(testContext(t), web); err != nil {
+	if err := upgrade(t, controller); err != nil {
 		t.Fatal(err)
 	}
 
@@ -99,7 +120,7 @@ spec: {interval: 1h, path: ./app, prune: true, sourceRef: {kind: GitRepository, 
 	if process.hasEnded() {
 		t.Error("it does not wait for the release")
 	}
-	if err := controller.Reconcile(testContext(t), web); err != nil {
+	if err := upgrade(t, controller); err != nil {
 		t.Fatal(err)
 	}
 	want(t, process.wait(), 0, `kustomization/releases +ready +main@sha1:`+commit[:7]+` .*`)
@@ -113,7 +134,7 @@ spec: {interval: 1h, path: ./app, prune: true, sourceRef: {kind: GitRepository, 
 	commit = repo.commit(map[string]string{"app/web.yaml": release("2.0.0")})
 	process = start(t, "", "ks/releases", "--with-source", "--revision", commit)
 	eventually(t, "Flux applies the broken version", func() bool { return helmRelease(t).Spec.Chart.Spec.Version == "2.0.0" })
-	if err := controller.Reconcile(testContext(t), web); err == nil {
+	if err := upgrade(t, controller); err == nil {
 		t.Fatal("the chart is accepted")
 	}
 	want(t, process.wait(), 1, `kustomization/releases +failed +main@sha1:`+commit[:7]+` .* HelmRelease releases/web: UpgradeFailed`,
@@ -129,7 +150,7 @@ spec: {interval: 1h, path: ./app, prune: true, sourceRef: {kind: GitRepository, 
 		eventually(t, "the HelmRelease is requested", func() bool {
 			return helmRelease(t).Annotations[meta.ReconcileRequestAnnotation] != before.Annotations[meta.ReconcileRequestAnnotation]
 		})
-		if err := controller.Reconcile(testContext(t), web); err != nil {
+		if err := upgrade(t, controller); err != nil {
 			t.Fatal(err)
 		}
 		want(t, process.wait(), 0, `helmrelease/web +ready +1\.4\.5 .*`)
