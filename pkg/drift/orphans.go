@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"sync"
 
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -55,12 +56,17 @@ func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, sea
 		namespaces = append(namespaces, search.live.namespaces()...)
 	}
 	namespaces = slices.Compact(slices.Sorted(slices.Values(namespaces)))
-	for _, search := range searches {
-		claims, failed := s.claims(ctx, kinds, namespaces, known, search, selection)
-		for _, e := range failed {
+	claims, failed := make([][]claimed, len(searches)), make([][]KindError, len(searches))
+	var all sync.WaitGroup
+	for i, search := range searches {
+		all.Go(func() { claims[i], failed[i] = s.claims(ctx, kinds, namespaces, known, search, selection) })
+	}
+	all.Wait()
+	for i := range searches {
+		for _, e := range failed[i] {
 			unlisted[e.Kind] = e
 		}
-		for _, c := range claims {
+		for _, c := range claims[i] {
 			if !known.objects[c.object.desiredKey()] && (selection.Object == nil || selection.Object(c.object)) {
 				byOwner[c.owner] = append(byOwner[c.owner], c.object)
 			}
@@ -84,7 +90,7 @@ func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, sea
 // it notes what it applied only at the end. Where that cannot be read, the owner says so.
 func (s *Scanner) left(ctx context.Context, owner ownership.Owner, objects []Object, result *Result, known *known) {
 	inventory, sure, err := s.noted(ctx, owner, known)
-	gone := apierrors.IsNotFound(err)
+	gone := apierrors.IsNotFound(err) || apimeta.IsNoMatchError(err) // the latter once all of its kind are
 	switch {
 	case gone:
 		if s.elsewhere(ctx, owner.Namespace) {
