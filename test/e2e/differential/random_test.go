@@ -49,7 +49,7 @@ func TestRandomEditsArePredicted(t *testing.T) {
 }
 
 func TestRandomEditsUnderIgnoreRulesArePredicted(t *testing.T) {
-	edited(t, 100, func(f *fixture, ctx context.Context, t *testing.T, name string, files map[string]string) {
+	edited(t, 60, func(f *fixture, ctx context.Context, t *testing.T, name string, files map[string]string) {
 		t.Helper()
 		f.ignore = ignored
 		f.deploy(ctx, t, name, files)
