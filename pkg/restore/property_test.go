@@ -49,6 +49,8 @@ type world struct {
 	mu sync.Mutex
 	// writes are those of the object, asks those of the owner.
 	writes, asks []string
+	// reads counts those of the object before the first write.
+	reads int
 }
 
 // one is one of several, each as likely as the others.
@@ -195,6 +197,11 @@ func (w *world) ServeHTTP(out http.ResponseWriter, request *http.Request) {
 		}
 		answer = w.want.Object
 	case name == "app" && w.live != nil:
+		w.mu.Lock()
+		if len(w.writes) == 0 {
+			w.reads++
+		}
+		w.mu.Unlock()
 		answer = w.live.Object
 	case name == owner.Name && w.fresh != nil:
 		answer = w.fresh
@@ -295,6 +302,18 @@ func TestTheLoopWritesIfAndOnlyIfNothingSaysStandDown(t *testing.T) {
 	}
 	if wrote < rounds/60 || wrote > rounds/2 || asked < rounds/200 {
 		t.Errorf("seed %d: wrote in %d of %d worlds and asked in %d, so that the test says little", seed, wrote, rounds, asked)
+	}
+}
+
+// TestARestoreReadsTheObjectOnce holds the number of requests down, for they are what a restore waits for.
+func TestARestoreReadsTheObjectOnce(t *testing.T) {
+	ks := ready()
+	ks.TypeMeta = metav1.TypeMeta{APIVersion: kustomizev1.GroupVersion.String(), Kind: "Kustomization"}
+	ks.Namespace, ks.Name = owner.Namespace, owner.Name
+	w := &world{cached: ks, fresh: ks, want: configMap("app", "1"), live: managed(configMap("app", "2")), allowed: true}
+	w.look(t, Unbuilt)
+	if len(w.writes) != 1 || w.reads != 1 {
+		t.Errorf("it is read %d times before %v", w.reads, w.writes)
 	}
 }
 

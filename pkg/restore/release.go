@@ -136,7 +136,7 @@ func (l *Loop) restoreReleased(ctx context.Context, o *outcome) (Reason, error) 
 	if err != nil {
 		return "", err
 	}
-	o.changed, err = correct(ctx, as, hr, want.Unstructured)
+	o.changed, err = l.persistent(ctx, o, as, func(c client.Client) (bool, error) { return correct(ctx, c, hr, want.Unstructured) })
 	return l.finish(ctx, o, as, drift.ReleasePolicy(hr, state.ByHand), p, rule, err)
 }
 
@@ -189,13 +189,10 @@ func correct(ctx context.Context, c client.Client, hr *helmv2.HelmRelease, want 
 	return false, nil
 }
 
-// patchReleased makes a correction of the very state of the object that was compared: its paths count items of lists.
+// patchReleased makes a correction of the very state of the object that was compared, which seen sees to: its paths count items of
+// lists.
 func patchReleased(ctx context.Context, c client.Client, d *jsondiff.Diff) error {
-	operations := []any{map[string]string{"op": "test", "path": "/metadata/resourceVersion", "value": d.ClusterObject.GetResourceVersion()}}
-	for _, operation := range d.Patch {
-		operations = append(operations, operation)
-	}
-	patch, err := json.Marshal(operations)
+	patch, err := json.Marshal(d.Patch)
 	if err != nil {
 		return errors.New("what Flux would patch cannot be written") // The error may quote a Secret.
 	}

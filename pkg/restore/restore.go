@@ -151,6 +151,8 @@ type outcome struct {
 	live *unstructured.Unstructured
 	// broken is how long a BreakGlass for the object lasts yet, 0 if there is none or nobody asked.
 	broken time.Duration
+	// reread says that live is newer than what the attempt began with.
+	reread bool
 	// changed says that the object was put back.
 	changed bool
 }
@@ -236,14 +238,17 @@ func (l *Loop) restore(ctx context.Context, o *outcome) (Reason, error) {
 	if err != nil {
 		return "", err
 	}
-	o.changed, err = apply(ctx, as, ks, want.Unstructured, l.takeover)
+	o.changed, err = l.persistent(ctx, o, as, func(c client.Client) (bool, error) {
+		return apply(ctx, c, ks, want.Unstructured, l.takeover)
+	})
 	return l.finish(ctx, o, as, drift.PolicyOf(ks, l.options.OverrideManagers), p, rule, err)
 }
 
 // finish is the end of an attempt that has written what Flux would, or has failed to: it removes what policy does not leave, and
 // remembers it if nothing had to be done.
 func (l *Loop) finish(ctx context.Context, o *outcome, as client.Client, policy drift.Policy, p proof, rule Additions, err error) (Reason, error) {
-	if err != nil && ssaerrors.IsImmutableError(err) {
+	// To Flux's library a conflict is immutable, too.
+	if err != nil && !apierrors.IsConflict(err) && ssaerrors.IsImmutableError(err) {
 		return Immutable, nil
 	}
 	if err != nil {
@@ -260,7 +265,7 @@ func (l *Loop) finish(ctx context.Context, o *outcome, as client.Client, policy 
 	switch {
 	case pending:
 		l.again(o.key, recordPause)
-	case !o.changed && o.live != nil:
+	case !o.changed && o.live != nil && !o.reread:
 		l.tracks.prove(o.key, p, time.Now())
 	}
 	return "", nil

@@ -160,7 +160,7 @@ func install(t *testing.T, name string, change func(*helmv2.HelmReleaseSpec)) *r
 
 func (r *release) context() context.Context {
 	r.Helper()
-	ctx, cancel := context.WithTimeout(r.T.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 	r.Cleanup(cancel)
 	return ctx
 }
