@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// prefix begins the name of every folder, before the ID of the process that it belongs to and what makes it its own.
+// prefix begins the name of every folder, before the ID of the process that it belongs to, where that ID counts, and what
+// makes it its own.
 const prefix = "gitops-seal-"
 
 // Dir is a folder that goes with the process. It must not be used concurrently.
@@ -27,7 +28,7 @@ type Dir struct {
 func New(guard ...string) (_ *Dir, err error) {
 	base, memory := storage()
 	sweep(base)
-	path, err := os.MkdirTemp(base, prefix+strconv.Itoa(os.Getpid())+"-") // 0700
+	path, err := os.MkdirTemp(base, prefix+strconv.Itoa(os.Getpid())+"-"+processes()+"-") // 0700
 	if err != nil {
 		return nil, err
 	}
@@ -95,17 +96,20 @@ func Reap(in io.Reader, out io.Writer, path string) error {
 }
 
 func ours(path string) bool {
-	_, ok := owner(filepath.Base(path))
+	_, _, ok := owner(filepath.Base(path))
 	base, _ := storage()
 	return ok && filepath.Clean(filepath.Dir(path)) == filepath.Clean(base)
 }
 
-// owner is the process that a folder belongs to by its name.
-func owner(name string) (int, bool) {
-	rest, ok := strings.CutPrefix(name, prefix)
-	id, _, parted := strings.Cut(rest, "-")
-	pid, err := strconv.Atoi(id)
-	return pid, ok && parted && err == nil && pid > 0
+// owner is the process that a folder belongs to by its name, and where its ID counts.
+func owner(name string) (pid int, where string, ok bool) {
+	rest, ours := strings.CutPrefix(name, prefix)
+	parts := strings.Split(rest, "-")
+	if !ours || len(parts) != 3 {
+		return 0, "", false
+	}
+	pid, err := strconv.Atoi(parts[0])
+	return pid, parts[1], err == nil && pid > 0
 }
 
 // sweep removes folders whose process and guard died together. Others' cannot be removed, which is right.
@@ -115,7 +119,7 @@ func sweep(base string) {
 		return
 	}
 	for _, entry := range entries {
-		if pid, ok := owner(entry.Name()); ok && entry.IsDir() && !running(pid) && mine(entry) {
+		if pid, where, ok := owner(entry.Name()); ok && where == processes() && entry.IsDir() && !running(pid) && mine(entry) {
 			_ = os.RemoveAll(filepath.Join(base, entry.Name())) // the next one tries again
 		}
 	}

@@ -2,6 +2,7 @@ package ephemeral
 
 import (
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,4 +19,13 @@ func storage() (string, bool) {
 		}
 	}
 	return os.TempDir(), false
+}
+
+// processes names the namespace that process IDs count in: containers may share the folder and not see each other's.
+func processes() string {
+	link, err := os.Readlink("/proc/self/ns/pid") // pid:[4026531836]
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(link, "pid:["), "]")
 }

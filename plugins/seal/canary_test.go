@@ -162,7 +162,7 @@ func TestNoValueGetsAnywhere(t *testing.T) {
 	}
 
 	// What cannot be read, or sealed.
-	for _, text := range []string{
+	for i, text := range []string{
 		manifest("data:\n  password: CANARY!\n"), manifest("data: CANARY\n"), manifest("data: [CANARY]\n"), manifest("stringData: {a: *CANARY}\n"),
 		manifest("stringData:\n  a: CANARY: b\n"), manifest("stringData:\n  a: \"CANARY\\q\"\n"),
 		manifest("stringData:\n  a: %CANARY\n"), manifest("stringData:\n  a: |CANARY\n"), manifest("stringData:\n\ta: CANARY\n"),
@@ -173,9 +173,11 @@ func TestNoValueGetsAnywhere(t *testing.T) {
 		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db"},"data":{"a":"CANARY!"}}`, `{"apiVersion":"v1","kind":"Secret","stringData":{"a":"CANARY"`,
 		"apiVersion: v1\nkind: List\nitems: [CANARY]\n", "apiVersion: v1\nkind: Secret\nstringData: {a: CANARY}\n", "CANARY", "CANARY\x00", "CANARY\xff",
 	} {
-		for _, args := range [][]string{{"seal", "-f", "-"}, {"seal", "-f", "-", "--into", sealed}} {
-			expect(2, p.watched(text, args...))
+		args := []string{"seal", "-f", "-"}
+		if i%2 == 1 {
+			args = append(args, "--into", sealed)
 		}
+		expect(2, p.watched(text, args...))
 	}
 	for _, args := range [][]string{
 		{"seal", "x", "-n", "payments", "--from-env-file", filepath.Join(p.home, "env")},

@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
 	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
@@ -47,12 +50,21 @@ Exit code: 0 done, or it can be done; 1 some SealedSecrets cannot be opened; 2 b
 
 // resealing is the work on many files.
 type resealing struct {
-	keys    sealkey.Keyring
-	write   bool
-	done    int // SealedSecrets that are, or would be, sealed anew
-	files   int // in which they are
-	already int
-	errs    []error
+	o     *options
+	keys  sealkey.Keyring
+	write bool
+	named map[string]bool // files that are named, in which nothing is passed over
+
+	mu       sync.Mutex // guards what follows, and the options
+	finished int        // files
+	done     int        // SealedSecrets that are, or would be, sealed anew
+}
+
+// resealed is what became of a file.
+type resealed struct {
+	lines         []string // a SealedSecret each
+	done, already int
+	errs          []error
 }
 
 func (o *options) reseal(cmd *cobra.Command, args []string, f *resealFlags) error {
@@ -63,39 +75,51 @@ func (o *options) reseal(cmd *cobra.Command, args []string, f *resealFlags) erro
 	if err != nil {
 		return err
 	}
+	r := &resealing{o: o, keys: keys, write: f.write, named: map[string]bool{}}
 	var files []string
-	named := map[string]bool{}
 	for _, path := range args {
 		found, err := manifests(path)
 		if err != nil {
 			return err
 		}
 		files = append(files, found...)
-		named[path] = true
+		r.named[path] = true
 	}
-	r := &resealing{keys: keys, write: f.write}
-	var report []string
+	results, err := r.all(cmd, files)
+	if err != nil {
+		return err
+	}
+	return r.conclude(cmd, results)
+}
+
+// all does the work, as much of it at once as there are processors: opening takes almost all of the time.
+func (r *resealing) all(cmd *cobra.Command, files []string) ([]resealed, error) {
 	progress := terminal.NewProgress(cmd.ErrOrStderr())
+	defer progress.Stop()
+	results := make([]resealed, len(files))
+	group, ctx := errgroup.WithContext(cmd.Context())
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, path := range files {
-		if cmd.Context().Err() != nil {
-			r.errs = append(r.errs, errors.New("interrupted; run it again to go on"))
-			break
-		}
-		progress.Say("%s %d of %d files, %d SealedSecrets sealed anew", bar(i, len(files)), i, len(files), r.done)
-		lines, err := o.resealFile(cmd, path, named[path], r)
-		if err != nil {
-			progress.Stop()
+		group.Go(func() (err error) {
+			if ctx.Err() != nil {
+				return nil
+			}
+			results[i], err = r.file(cmd, path)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.finished++
+			r.done += results[i].done
+			progress.Say("%s %d of %d files, %s sealed anew", bar(r.finished, len(files)), r.finished, len(files), count(r.done, "SealedSecret"))
 			return err
-		}
-		report = append(report, lines...)
+		})
 	}
-	progress.Stop()
-	for _, line := range report {
-		if err := say(cmd, "%s\n", line); err != nil {
-			return err
-		}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
-	return r.conclude(cmd)
+	if cmd.Context().Err() != nil {
+		results = append(results, resealed{errs: []error{fmt.Errorf("interrupted after %d of %d files; run it again to go on", r.finished, len(files))}})
+	}
+	return results, nil
 }
 
 // bar is a progress bar of ten columns.
@@ -105,80 +129,90 @@ func bar(done, of int) string {
 	return "[" + strings.Repeat("#", full) + strings.Repeat("·", columns-full) + "]"
 }
 
-// resealFile seals what is in one file anew. What cannot be opened is noted; errors are those that end it all.
-func (o *options) resealFile(cmd *cobra.Command, path string, named bool, r *resealing) ([]string, error) {
+// sealer is that of the options.
+func (r *resealing) sealer(path string, cmd *cobra.Command) (*how, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.o.sealer(path, cmd.ErrOrStderr())
+}
+
+// file seals what is in one file anew. What cannot be opened is noted; errors are those that end it all.
+func (r *resealing) file(cmd *cobra.Command, path string) (out resealed, err error) {
 	text, err := read(path, nil)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	if !mentions(text, sealdoc.SealedSecretKind.Kind) {
-		return nil, nil
+		return out, nil
 	}
 	file, err := parseFile(path, text)
 	if err != nil {
-		if named || !isTemplate(text) {
-			r.errs = append(r.errs, err)
+		if r.named[path] || !isTemplate(text) {
+			out.errs = append(out.errs, err)
 		}
-		return nil, nil
+		return out, nil
 	}
 	var how *how
-	var lines []string
-	var problems []error
-	done := 0
 	for _, d := range file.Documents() {
 		if sealdoc.Kind(d) != sealdoc.SealedSecretKind {
 			continue
 		}
 		if how == nil {
-			if how, err = o.sealer(path, cmd.ErrOrStderr()); err != nil {
-				return nil, err
+			if how, err = r.sealer(path, cmd); err != nil {
+				return out, err
 			}
 		}
 		result, err := how.sealer.Reseal(d, r.keys)
 		switch {
 		case err != nil:
-			problems = append(problems, eachInFile(path, err)...)
+			out.errs = append(out.errs, eachInFile(path, err)...)
 		case result.Changed:
-			done++
-			lines = append(lines, fmt.Sprintf("%s: %s/%s: %s", path, result.Namespace, result.Name, count(result.Items, "item")))
+			out.done++
+			out.lines = append(out.lines, fmt.Sprintf("%s: %s/%s: %s", path, result.Namespace, result.Name, count(result.Items, "item")))
 		default:
-			r.already++
+			out.already++
 		}
 	}
-	if len(problems) > 0 {
-		r.errs = append(r.errs, problems...)
-		return nil, nil
-	}
-	if done == 0 {
-		return nil, nil
-	}
-	if r.write {
+	if len(out.errs) == 0 && out.done > 0 && r.write {
 		if err := wholefile.Replace(path, file.Bytes(), 0o644); err != nil {
-			r.errs = append(r.errs, err)
-			return nil, nil
+			out.errs = append(out.errs, err)
 		}
 	}
-	r.done += done
-	r.files++
-	return lines, nil
+	if len(out.errs) > 0 { // the file stays as it is
+		out.lines, out.done = nil, 0
+	}
+	return out, nil
 }
 
-// conclude says in a sentence what came of it all.
-func (r *resealing) conclude(cmd *cobra.Command) error {
-	var b strings.Builder
-	verb := "To be sealed anew"
-	if r.write {
-		verb = "Sealed anew"
+// conclude says what came of each, and of all in a sentence.
+func (r *resealing) conclude(cmd *cobra.Command, results []resealed) error {
+	files, already := 0, 0
+	var errs []error
+	for _, result := range results {
+		for _, line := range result.lines {
+			if err := say(cmd, "%s\n", line); err != nil {
+				return err
+			}
+		}
+		if result.done > 0 {
+			files++
+		}
+		already += result.already
+		errs = append(errs, result.errs...)
 	}
-	fmt.Fprintf(&b, "%s: %s in %s; sealed with the pinned certificate already: %d.", verb, count(r.done, "SealedSecret"), count(r.files, "file"), r.already)
-	if !r.write && r.done > 0 {
-		b.WriteString(" Nothing is written; --write does it.")
+	verb, more := "Sealed anew", ""
+	if !r.write {
+		verb = "To be sealed anew"
+		if r.done > 0 {
+			more = " Nothing is written; --write does it."
+		}
 	}
-	if err := say(cmd, "%s\n", b.String()); err != nil {
+	if err := say(cmd, "%s: %s in %s; sealed with the pinned certificate already: %d.%s\n",
+		verb, count(r.done, "SealedSecret"), count(files, "file"), already, more); err != nil {
 		return err
 	}
-	if len(r.errs) > 0 {
-		return &cli.ExitError{Code: cli.CodeIncomplete, Err: errors.Join(r.errs...)}
+	if len(errs) > 0 {
+		return &cli.ExitError{Code: cli.CodeIncomplete, Err: errors.Join(errs...)}
 	}
 	return nil
 }
