@@ -77,6 +77,7 @@ fuzz: ## Fuzz the guard and sealing, each fuzzer for FUZZTIME; the first run bui
 	$(GO) test -run '^$$' -fuzz '^FuzzManifest$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/sealdoc
 	$(GO) test -run '^$$' -fuzz '^FuzzOpen$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/seal
 	$(GO) test -run '^$$' -fuzz '^FuzzParseKeys$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/sealkey
+	$(GO) test -run '^$$' -fuzz '^FuzzCheck$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 5s -parallel 1 ./pkg/sealcheck
 
 .PHONY: reconciliations
 reconciliations: build controlplane ## Prove over 1,000 rounds of changes in git that no write of Flux or the cluster is refused

@@ -73,7 +73,7 @@ func (r *SealCheckReport) WriteTable(w io.Writer, color bool) error {
 		if len(items) > 0 {
 			object += " [" + strings.Join(items, ", ") + "]"
 		}
-		b.WriteString(paint.bold(printable(first.Origin.place()+gap+first.Kind+gap+object)) + "\n")
+		b.WriteString(paint.bold(printable(first.place()+gap+first.Kind+gap+object)) + "\n")
 		b.WriteString(sentence(first.Message))
 		if first.Advice != "" {
 			b.WriteString(sentence(first.Advice))

@@ -64,7 +64,7 @@ func outside(name string) bool { return name == ".." || strings.HasPrefix(name, 
 // below calls file for a file of that name, or for the manifests below that folder, and folder for those folders which have a
 // file of kustomize that says what is taken of them. So does Flux where there is none.
 func (f *follower) below(name string, file, folder func(string)) {
-	if _, found := slices.BinarySearch(f.Repository.files, name); found {
+	if _, found := slices.BinarySearch(f.files, name); found {
 		file(name)
 		return
 	}
@@ -72,9 +72,9 @@ func (f *follower) below(name string, file, folder func(string)) {
 	if name == "." {
 		prefix = ""
 	}
-	start, _ := slices.BinarySearch(f.Repository.files, prefix)
+	start, _ := slices.BinarySearch(f.files, prefix)
 	var taken []string
-	for _, entry := range f.Repository.files[start:] {
+	for _, entry := range f.files[start:] {
 		if !strings.HasPrefix(entry, prefix) {
 			break
 		}
@@ -154,20 +154,20 @@ func (f *follower) apply(name, namespace string, above []string) {
 	}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i].Value, root.Content[i+1]
-		switch {
-		case key == "resources" || key == "bases" || key == "components":
+		switch key {
+		case "resources", "bases", "components":
 			for _, entry := range value.Content {
 				f.apply(path.Join(name, entry.Value), namespace, above)
 			}
-		case key == "patches":
+		case "patches":
 			for _, patch := range value.Content {
 				f.plain = f.plain && f.elsewhere(name, patch)
 			}
-		case key == "commonAnnotations":
+		case "commonAnnotations":
 			for n := 0; n < len(value.Content); n += 2 {
 				f.plain = f.plain && !strings.HasPrefix(value.Content[n].Value, "sealedsecrets.bitnami.com/")
 			}
-		case key == "labels":
+		case "labels":
 			for _, label := range value.Content {
 				_, fields := entry(label, "fields")
 				f.plain = f.plain && fields == nil

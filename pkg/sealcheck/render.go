@@ -73,9 +73,12 @@ func (w *renderer) copy(ctx context.Context) error {
 		return nil
 	}
 	w.copied = true
-	sealed := map[string][]*Sealed{}
+	sealed, secrets := map[string][]*Sealed{}, map[string][]node{}
 	for _, s := range w.Sealed {
 		sealed[s.File] = append(sealed[s.File], s)
+	}
+	for _, n := range w.secrets {
+		secrets[n.file] = append(secrets[n.file], n)
 	}
 	for _, file := range w.files {
 		if err := ctx.Err(); err != nil {
@@ -85,27 +88,33 @@ func (w *renderer) copy(ctx context.Context) error {
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 			return err
 		}
-		if sealed[file] == nil && os.Link(from, to) == nil { // nothing writes into it
+		if sealed[file] == nil && secrets[file] == nil && os.Link(from, to) == nil { // nothing writes into it
 			continue
 		}
 		text, err := os.ReadFile(from)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(to, w.mark(text, sealed[file]), 0o600); err != nil {
+		if err := os.WriteFile(to, w.mark(text, sealed[file], secrets[file]), 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// mark puts marks in place of the ciphertexts of a file.
-func (w *renderer) mark(text []byte, sealed []*Sealed) []byte {
-	if sealed == nil {
+// mark puts marks in place of the ciphertexts of a file, and leaves no value of a Secret in it, which would stay behind if
+// this program were killed.
+func (w *renderer) mark(text []byte, sealed []*Sealed, secrets []node) []byte {
+	if sealed == nil && secrets == nil {
 		return text
 	}
 	var out []byte
 	for _, p := range parts(text) {
+		for _, n := range secrets {
+			if n.above == p.above && n.at == n.root {
+				p.text = append([]byte("---\n"), append(masked(n.json), '\n')...)
+			}
+		}
 		for _, s := range sealed {
 			if s.node.above != p.above {
 				continue
@@ -121,6 +130,25 @@ func (w *renderer) mark(text []byte, sealed []*Sealed) []byte {
 			}
 		}
 		out = append(out, p.text...)
+	}
+	return out
+}
+
+// masked is a Secret without its values.
+func masked(secret []byte) []byte {
+	var object map[string]any
+	if json.Unmarshal(secret, &object) != nil {
+		return secret // it was read before
+	}
+	for field, value := range map[string]string{"data": "Kioq", "stringData": "***"} {
+		values, _ := object[field].(map[string]any)
+		for key := range values {
+			values[key] = value
+		}
+	}
+	out, err := json.Marshal(object)
+	if err != nil {
+		return secret // as above
 	}
 	return out
 }

@@ -184,11 +184,11 @@ func (c *Controller) send(ctx context.Context, method, path string, body []byte)
 func (c *Controller) refusal(what string, code int, body []byte) error {
 	status := metav1.Status{}
 	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" {
-		switch {
-		case code == http.StatusForbidden:
+		switch code {
+		case http.StatusForbidden:
 			return fmt.Errorf("you may not ask the controller for its %s: it takes get and create on services/proxy %q in namespace %s",
 				what, "http:"+c.Service.Name+":", c.Service.Namespace)
-		case code == http.StatusServiceUnavailable:
+		case http.StatusServiceUnavailable:
 			return fmt.Errorf("the Sealed Secrets controller does not answer: %s", status.Message)
 		}
 		return &apierrors.StatusError{ErrStatus: status}

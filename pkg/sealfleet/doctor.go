@@ -269,13 +269,30 @@ func unsynced(sealed *v1alpha1.SealedSecret) (string, time.Time) {
 	}
 	for _, condition := range sealed.Status.Conditions {
 		if condition.Type == v1alpha1.SealedSecretSynced && condition.Status != corev1.ConditionTrue {
-			return "it is not opened: " + condition.Message, condition.LastTransitionTime.Time
+			return "it is not opened: " + told(condition.Message), condition.LastTransitionTime.Time
 		}
 	}
 	if sealed.Status.ObservedGeneration < sealed.Generation {
 		return "the controller has not looked at its last change", time.Time{}
 	}
 	return "", time.Time{}
+}
+
+// harmless are parts of the controller's messages that quote no value. Those about templates may.
+var harmless = []string{
+	"no key could decrypt secret", "illegal base64 data", "is not managed by SealedSecret", "the target Secret is immutable",
+	"deprecated", "forbidden",
+}
+
+// told is what may be told of a message of the controller.
+func told(message string) string {
+	switch {
+	case strings.Contains(message, "template:"):
+		return "its template cannot be filled in"
+	case slices.ContainsFunc(harmless, func(part string) bool { return strings.Contains(message, part) }):
+		return message
+	}
+	return "the controller says why in its status"
 }
 
 // inventorySuffix is how the ids of SealedSecrets end in the inventory of a Kustomization: namespace_name_group_kind.

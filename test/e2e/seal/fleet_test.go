@@ -55,7 +55,7 @@ func namespace(t *testing.T, name string) string {
 func TestOneSealOpensInBothClusters(t *testing.T) {
 	r := newRepository(t)
 	ns := namespace(t, "both")
-	r.write("db.yaml", secret(ns, "db"))
+	r.write("db.yaml", secret(ns))
 	r.seal(1, []string{"db.yaml:7 Plaintext Secret both/db [password]"}, "check")
 	r.must("kubectl-gitops_seal", "seal", "-f", "db.yaml", "--in-place")
 	r.seal(0, []string{"Nothing is wrong: 1 SealedSecret"}, "check")
@@ -75,7 +75,7 @@ func TestTheKeyOfOneClusterIsFoundBeforeAndAfterCommit(t *testing.T) {
 	r := newRepository(t)
 	ns := namespace(t, "wrong")
 	// As somebody does who fetches the certificate of prod-eu while that serves its own.
-	r.write("apps/db.yaml", r.pipe(secret(ns, "db"), "kubeseal", "--cert", shared.own, "-o", "yaml"))
+	r.write("apps/db.yaml", r.pipe(secret(ns), "kubeseal", "--cert", shared.own, "-o", "yaml"))
 	r.write("clusters/all/apps.yaml", "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps, namespace: flux-system}\n"+
 		"spec: {interval: 10m, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: wrong}}\n")
 	r.seal(1, []string{
@@ -174,7 +174,7 @@ func TestADoctorWithoutRightsSaysWhichAreMissing(t *testing.T) {
 
 func TestOneClusterThatFailsHidesNoOther(t *testing.T) {
 	r := newRepository(t)
-	r.write("db.yaml", secret("both", "db"))
+	r.write("db.yaml", secret("both"))
 	r.must("kubectl-gitops_seal", "seal", "-f", "db.yaml", "--in-place")
 	config, err := clientcmd.LoadFromFile(shared.kubeconfig)
 	if err != nil {
@@ -191,7 +191,7 @@ func TestOneClusterThatFailsHidesNoOther(t *testing.T) {
 
 func TestAControllerTellsWhereAnItemBelongs(t *testing.T) {
 	r := newRepository(t)
-	sealed := r.pipe(secret("payments", "db"), "kubectl-gitops_seal", "seal", "-f", "-")
+	sealed := r.pipe(secret("payments"), "kubectl-gitops_seal", "seal", "-f", "-")
 	r.write("moved.yaml", strings.ReplaceAll(sealed, "name: db", "name: database"))
 	r.write("wide.yaml", strings.Replace(strings.ReplaceAll(sealed, "name: db", "name: wide"), "  annotations:\n", "  annotations:\n    sealedsecrets.bitnami.com/cluster-wide: \"true\"\n", 1))
 	r.write("here.yaml", sealed)

@@ -227,12 +227,12 @@ func (r *repository) pipe(stdin, program string, args ...string) string {
 
 // seal runs kubectl gitops-seal, whose output must hold no value, and compares exit code and output, in which each
 // want has to be.
-func (r *repository) seal(code int, want []string, args ...string) harness.Result {
+func (r *repository) seal(code int, want []string, args ...string) {
 	r.t.Helper()
-	return r.sealAs(shared.kubeconfig, code, want, args...)
+	r.sealAs(shared.kubeconfig, code, want, args...)
 }
 
-func (r *repository) sealAs(kubeconfig string, code int, want []string, args ...string) harness.Result {
+func (r *repository) sealAs(kubeconfig string, code int, want []string, args ...string) {
 	r.t.Helper()
 	result := r.as(kubeconfig, "", "kubectl-gitops_seal", args...)
 	all := result.Stdout + result.Stderr
@@ -248,7 +248,6 @@ func (r *repository) sealAs(kubeconfig string, code int, want []string, args ...
 	if strings.Contains(all, canary) {
 		r.t.Errorf("%s tells a value", strings.Join(args, " "))
 	}
-	return result
 }
 
 func (r *repository) write(file, text string) {
@@ -271,7 +270,7 @@ func (r *repository) read(file string) string {
 	return string(text)
 }
 
-// secret is the manifest of a Secret with a password.
-func secret(namespace, name string) string {
-	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata:\n  name: %s\n  namespace: %s\nstringData:\n  password: %s of %s\n", name, namespace, canary, name)
+// secret is the manifest of a Secret db with a password.
+func secret(namespace string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  namespace: %s\nstringData:\n  password: %s of db\n", namespace, canary)
 }

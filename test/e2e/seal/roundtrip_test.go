@@ -153,7 +153,7 @@ func TestWhatWeSealKubesealOpensAndWhatItSealsWeOpen(t *testing.T) {
 func TestTemplatesAreFilledInTheSameWay(t *testing.T) {
 	r := newRepository(t)
 	key := filepath.Join(shared.keys, "shared.key")
-	sealed := r.pipe(secret("payments", "db"), "kubectl-gitops_seal", "seal", "-f", "-")
+	sealed := r.pipe(secret("payments"), "kubectl-gitops_seal", "seal", "-f", "-")
 	r.write("db.yaml", sealed+"  template:\n    data:\n      dsn: 'postgres://payments:{{ .password | urlquery }}@db'\n")
 	theirs := decode(t, r.pipe(r.read("db.yaml"), "kubeseal", "--recovery-unseal", "--recovery-private-key", key))
 	ours := decode(t, r.must("kubectl-gitops_seal", "view", "db.yaml", "--key", key, "--reveal"))
