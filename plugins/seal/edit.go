@@ -280,17 +280,21 @@ func launch(cmd *cobra.Command, file string) error {
 	if err := run.Start(); err != nil {
 		return fmt.Errorf("the editor %q: %w; nothing is written", editor, err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- run.Wait() }()
+	var ended error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ended = run.Wait()
+	}()
 	for {
 		select {
 		case s := <-signals:
 			if s == syscall.SIGTERM {
 				return errors.Join(errors.New("told to end; nothing is written"), killed(run, done))
 			}
-		case err := <-done:
-			if err != nil {
-				return fmt.Errorf("the editor %q: %w; nothing is written", editor, err)
+		case <-done:
+			if ended != nil {
+				return fmt.Errorf("the editor %q: %w; nothing is written", editor, ended)
 			}
 			return nil
 		}
@@ -298,11 +302,11 @@ func launch(cmd *cobra.Command, file string) error {
 }
 
 // killed ends a process and waits for that.
-func killed(run *exec.Cmd, done <-chan error) error {
+func killed(run *exec.Cmd, done <-chan struct{}) error {
 	if err := run.Process.Kill(); err != nil {
 		return err
 	}
-	_ = <-done // that it was killed
+	<-done
 	return nil
 }
 
