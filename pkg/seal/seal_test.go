@@ -134,18 +134,31 @@ func TestAKeyOfAnotherSizeOrASmallerModulusIsRuledOut(t *testing.T) {
 	}
 }
 
-func TestTheDigestTellsItemsApart(t *testing.T) {
+func TestTheDigestTellsItemsAndTargetsApart(t *testing.T) {
 	base := map[string]string{"a": "AgAB", "b": "AgAC"}
 	same := map[string]string{"b": "AgA\nC\n", "a": "AgAB"}
-	if Digest(base) != Digest(same) || !strings.HasPrefix(Digest(base), "sha256:") {
-		t.Errorf("%s and %s differ", Digest(base), Digest(same))
+	target := Target{Namespace: "payments", Name: "db"}
+	digest := Digest(target, base)
+	if digest != Digest(target, same) || !strings.HasPrefix(digest, "sha256:") {
+		t.Errorf("%s and %s differ", digest, Digest(target, same))
 	}
 	for _, other := range []map[string]string{
 		nil, {"a": "AgAB"}, {"a": "AgAC", "b": "AgAB"}, {"a": "AgAB", "c": "AgAC"}, {"a": "AgAB", "b": "no base64"}, {"aAgAB": "", "b": "AgAC"},
 	} {
-		if Digest(base) == Digest(other) {
+		if Digest(target, other) == digest {
 			t.Errorf("%v has the same digest", other)
 		}
+	}
+	for _, other := range []Target{
+		{Namespace: "payments", Name: "db2"}, {Namespace: "shop", Name: "db"},
+		{Namespace: "payments", Name: "db", Scope: NamespaceWide}, {Namespace: "payments", Name: "db", Scope: ClusterWide},
+	} {
+		if Digest(other, base) == digest {
+			t.Errorf("%v has the same digest", other)
+		}
+	}
+	if a, b := (Target{Namespace: "payments", Name: "a", Scope: NamespaceWide}), (Target{Namespace: "payments", Name: "b", Scope: NamespaceWide}); Digest(a, base) != Digest(b, base) {
+		t.Error("a name that the scope does not bind counts")
 	}
 	if got := Fingerprints("SHA256:a, SHA256:b"); len(got) != 2 || got[1] != "SHA256:b" {
 		t.Errorf("got %v", got)

@@ -51,7 +51,15 @@ func TestWhatTheFileOfASealedSecretTells(t *testing.T) {
 		"an item of another Secret": {text: func(t *testing.T) string {
 			return item.ReplaceAllString(sealed(t, "shared", db), item.FindString(sealed(t, "shared", db)))
 		},
-			want: []string{"db.yaml:8 Edited SealedSecret payments/db: its items were changed since"}},
+			want: []string{"db.yaml:8 Edited SealedSecret payments/db: it was changed since"}},
+		"another name": {text: func(t *testing.T) string {
+			return strings.ReplaceAll(sealed(t, "shared", db), "name: db\n", "name: database\n")
+		},
+			want: []string{"db.yaml:8 Edited SealedSecret payments/database: it was changed since"}},
+		"a wider scope": {text: func(t *testing.T) string {
+			return strings.Replace(sealed(t, "shared", db), "annotations:\n", "annotations:\n    sealedsecrets.bitnami.com/cluster-wide: \"true\"\n", 1)
+		},
+			want: []string{"db.yaml:9 Edited SealedSecret payments/db: it was changed since"}},
 		"an item cut short": {text: func(t *testing.T) string {
 			text := without(sealed(t, "shared", db), "digest")
 			return item.ReplaceAllString(text, item.FindString(text)[:200])
@@ -72,11 +80,14 @@ func TestWhatTheFileOfASealedSecretTells(t *testing.T) {
 		"the name changed by hand": {text: func(t *testing.T) string {
 			return strings.Replace(sealed(t, "shared", db), "name: db", "name: database", 1)
 		},
-			want: []string{"db.yaml:4 Renamed SealedSecret payments/database: it seems to be sealed for payments/db (strict), as its template says, and is payments/database (strict)"}},
+			want: []string{
+				"db.yaml:4 Renamed SealedSecret payments/database: it seems to be sealed for payments/db (strict), as its template says, and is payments/database (strict)",
+				"db.yaml:8 Edited SealedSecret payments/database: it was changed since",
+			}},
 		"the namespace changed by hand": {text: func(t *testing.T) string {
 			return strings.Replace(sealed(t, "shared", db), "namespace: payments", "namespace: shop", 1)
 		},
-			want: []string{"db.yaml:4 Renamed SealedSecret payments/db: it seems to be sealed for payments/db (strict)"}},
+			want: []string{"db.yaml:4 Renamed SealedSecret payments/db: it seems to be sealed for payments/db (strict)", "db.yaml:8 Edited SealedSecret payments/db: it was changed since"}},
 		"JSON": {file: "db.json", text: func(*testing.T) string {
 			return `{"apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret", "metadata": {"name": "db", "namespace": "payments"}, "spec": {"encryptedData": {"password": "AgAX"}}}`
 		},

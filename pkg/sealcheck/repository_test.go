@@ -95,7 +95,7 @@ spec:
     metadata:
       name: %s
       namespace: %s
-`, target.Name, target.Namespace, seal.CertificateAnnotation, fingerprint(key), seal.DigestAnnotation, seal.Digest(items), scope,
+`, target.Name, target.Namespace, seal.CertificateAnnotation, fingerprint(key), seal.DigestAnnotation, seal.Digest(target, items), scope,
 		items["password"], items["user"], target.Name, target.Namespace)
 }
 

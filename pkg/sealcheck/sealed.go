@@ -65,8 +65,8 @@ func (j *judge) sealed(s *Sealed, choice sealconfig.Choice) {
 		j.ciphertext(s, item, text, fingerprints)
 	}
 	if sealdoc.Recorded(s.Object) == sealdoc.Broken {
-		j.add(s, Edited, "", "its items were changed since they were sealed: they do not have the digest in its annotations",
-			"put the items back, or change them with kubectl gitops-seal set", "metadata", "annotations", seal.DigestAnnotation)
+		j.add(s, Edited, "", "it was changed since it was sealed, an item or the name, namespace or scope that the items are bound to: the digest in its annotations is another",
+			"put that back; change items with kubectl gitops-seal set, and seal the Secret again to rename it", "metadata", "annotations", seal.DigestAnnotation)
 	}
 	j.template(s)
 }

@@ -18,7 +18,8 @@ func (r *Repository) Subjects(config *sealconfig.Config, paths ...string) ([]sea
 	var out []sealfleet.Subject
 	seen := map[string]bool{}
 	add := func(subject sealfleet.Subject) {
-		key := fmt.Sprint(seal.TargetOf(subject.Object), seal.Digest(subject.Object.Spec.EncryptedData), subject.Object.Spec.Template.Data)
+		target := seal.TargetOf(subject.Object)
+		key := fmt.Sprint(target, seal.Digest(target, subject.Object.Spec.EncryptedData), subject.Object.Spec.Template.Data)
 		if !seen[key] {
 			seen[key] = true
 			out = append(out, subject)

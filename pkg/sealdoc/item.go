@@ -25,7 +25,7 @@ type Sealer struct {
 
 // errBroken says that the record of a SealedSecret was not true any more before it was changed, so that it was left as it was: a
 // record that is written anew would vouch for what something else has changed.
-var errBroken = errors.New("its items were changed by something else since they were sealed; check goes on saying so until all of them are sealed anew")
+var errBroken = errors.New("it was changed by something else since it was sealed; check goes on saying so until all of them are sealed anew")
 
 // Set seals a value into one item of a SealedSecret, in the SealedSecret's own scope, and adds it if it is not there. It
 // returns a remark for people, empty if there is none.

@@ -17,19 +17,19 @@ type RecordState int
 const (
 	// NoRecord: it was sealed by something else than this program, or before there were records.
 	NoRecord RecordState = iota
-	// Intact: the items are those that were sealed.
+	// Intact: the items are those that were sealed, under the same name, in the same namespace and scope as far as that binds.
 	Intact
-	// Broken: something else has changed the items since.
+	// Broken: something else has changed that since.
 	Broken
 )
 
-// Recorded holds the items of a SealedSecret against its record.
+// Recorded holds a SealedSecret against its record.
 func Recorded(s *ssv1alpha1.SealedSecret) RecordState {
 	digest, ok := s.Annotations[seal.DigestAnnotation]
 	switch {
 	case !ok:
 		return NoRecord
-	case digest == seal.Digest(s.Spec.EncryptedData):
+	case digest == seal.Digest(seal.TargetOf(s), s.Spec.EncryptedData):
 		return Intact
 	}
 	return Broken
@@ -44,7 +44,7 @@ func record(d *yamledit.Document, fingerprints ...string) error {
 	slices.Sort(fingerprints[1:])
 	return annotate(d, map[string]string{
 		seal.CertificateAnnotation: strings.Join(slices.Compact(fingerprints), ","),
-		seal.DigestAnnotation:      seal.Digest(s.Spec.EncryptedData),
+		seal.DigestAnnotation:      seal.Digest(seal.TargetOf(s), s.Spec.EncryptedData),
 	}, "metadata")
 }
 

@@ -118,7 +118,7 @@ func (s *Sealer) sealed(secret *corev1.Secret) (*ssv1alpha1.SealedSecret, error)
 	}
 	out.Annotations = ssv1alpha1.UpdateScopeAnnotations(nil, target.Scope)
 	out.Annotations[seal.CertificateAnnotation] = s.Certificate.Fingerprint
-	out.Annotations[seal.DigestAnnotation] = seal.Digest(out.Spec.EncryptedData)
+	out.Annotations[seal.DigestAnnotation] = seal.Digest(seal.TargetOf(out), out.Spec.EncryptedData)
 	return out, nil
 }
 
