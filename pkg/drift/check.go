@@ -253,6 +253,16 @@ func (p predictor) foreign(want, live *unstructured.Unstructured, outcome predic
 			foreign = foreign.Union(m.Fields)
 		}
 	}
+	// What others hold as git has it is git's, though Flux's entry lost it and there is nothing to apply again.
+	agreed := fieldpath.NewSet()
+	foreign.Iterate(func(path fieldpath.Path) {
+		asked, ok := fields.Get(want.Object, path)
+		is, there := fields.Get(live.Object, path)
+		if ok && there && fields.Equal(asked, is) {
+			agreed.Insert(path.Copy())
+		}
+	})
+	keep = keep.Union(agreed)
 	mine := keep.Union(emptyLists(foreign.Union(unowned(live)), want))
 	return speaking(foreign.Union(secretData(live)).Union(unowned(live)).Difference(mine), live), keep
 }

@@ -84,6 +84,9 @@ func (p predictor) next(ctx context.Context, desired, live *unstructured.Unstruc
 	return out, err
 }
 
+// ownName is what nobody can take away with the last label or annotation.
+var ownName = fieldpath.NewSet(fieldpath.MakePathOrDie("metadata", "name"))
+
 // errNull says that Flux cannot take out again what somebody added to a map that git has empty.
 var errNull = apierrors.NewBadRequest("a map that git has empty becomes null when Flux takes out what was added to it, and the schema has no null there; " +
 	"take it out by hand")
@@ -97,7 +100,7 @@ func (p predictor) pruned(ctx context.Context, desired, live, applied *unstructu
 	if err != nil {
 		return nil, err
 	}
-	content := fields.Prune(applied.Object, own.Difference(declared.Union(emptyLists(own, desired)).Union(stay)), declared.Union(others))
+	content := fields.Prune(applied.Object, own.Difference(declared.Union(emptyLists(own, desired)).Union(stay)), ownName.Union(declared).Union(others))
 	if takes {
 		content = strip(content)
 	}
@@ -251,7 +254,7 @@ func stripped(live *unstructured.Unstructured) bool {
 // without returns the object as it would be had nobody ever set the fields in set, defaults filled in again where the
 // API server accepts such an object.
 func (p predictor) without(ctx context.Context, object *unstructured.Unstructured, set, keep *fieldpath.Set) (*unstructured.Unstructured, error) {
-	content := fields.Remove(object.Object, set, keep)
+	content := fields.Remove(object.Object, set, ownName.Union(keep))
 	out, err := p.completed(ctx, object, content)
 	if apierrors.IsInvalid(err) {
 		out, err = &unstructured.Unstructured{Object: content}, nil

@@ -52,6 +52,16 @@ metadata: {name: deny, namespace: shop}
 spec: {podSelector: {matchLabels: {app: api}}}
 `
 
+const relabelled = `
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+  namespace: shop
+  labels: {kustomize.toolkit.fluxcd.io/name: shop, kustomize.toolkit.fluxcd.io/namespace: flux-system}
+data: {level: info, color: blue}
+`
+
 const shaped = `
 apiVersion: v1
 kind: ConfigMap
@@ -139,6 +149,9 @@ var edits = []edit{
 		`{"spec":{"template":{"spec":{"containers":[{"name":"api","imagePullPolicy":"Always"}]}}}}`)},
 	{name: "quantity written differently", run: patch("deployment/api", "strategic",
 		`{"spec":{"template":{"spec":{"containers":[{"name":"api","resources":{"requests":{"cpu":"0.5"}}}]}}}}`), none: true},
+	{name: "labels taken away, and everything applied again by another manager", run: [][]string{
+		{"patch", "configmap/settings", "-n", "shop", "--type", "merge", "-p", `{"metadata":{"labels":null}}`, byHand},
+		{"apply", "--server-side", "--force-conflicts", "--field-manager=pipeline", "-f", "-"}}, stdin: relabelled, none: true},
 	{name: "managedFields wiped", run: patch("deployment/api", "merge", `{"metadata":{"managedFields":[{}]}}`), none: true},
 	{name: "managedFields wiped after a declared change", run: [][]string{
 		{"patch", "deployment/api", "-n", "shop", "--type", "merge", "-p", `{"spec":{"replicas":9}}`},
