@@ -11,9 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// TestNobodysFieldsGetLostWhileAnObjectIsRestored has a controller write to another part of the object ten times a second, while
+// TestAnObjectThatIsWrittenToAllTheTimeIsRestored has a controller write to another part of the object ten times a second, while
 // a person's edits are undone.
-func TestNobodysFieldsGetLostWhileAnObjectIsRestored(t *testing.T) {
+func TestAnObjectThatIsWrittenToAllTheTimeIsRestored(t *testing.T) {
 	a := deploy(t, "busy", files(configMap))
 	var group sync.WaitGroup
 	stop := make(chan struct{})
