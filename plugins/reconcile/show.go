@@ -25,7 +25,7 @@ const (
 // change. What is done soon is not shown at all: the table at the end says it. It may be used concurrently.
 type show struct {
 	board  board
-	order  []string // of the clusters
+	order  []string         // of the clusters
 	screen *terminal.Screen // nil for lines
 	lines  io.Writer
 	began  time.Time

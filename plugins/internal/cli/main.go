@@ -64,6 +64,9 @@ func run(ctx context.Context, program string, stderr io.Writer, build func(name 
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(versionCommand())
+	if s := newShim(program); s != nil {
+		root.AddCommand(s.command())
+	}
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {
