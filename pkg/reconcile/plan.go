@@ -52,7 +52,8 @@ func (r *Request) plan(ctx context.Context) (*plan, error) {
 			p.known[object], asked = t, append(asked, t)
 		}
 	}
-	if err := p.look(ctx, asked); err != nil {
+	asked, err := p.look(ctx, asked)
+	if err != nil {
 		return nil, err
 	}
 	var sources []*target
@@ -72,8 +73,9 @@ func (r *Request) plan(ctx context.Context) (*plan, error) {
 	return p, nil
 }
 
-// look reads the objects. What is wrong with one of them is a fault; an error is what is wrong with the cluster.
-func (p *plan) look(ctx context.Context, targets []*target) error {
+// look reads the objects and returns those to ask for. What is wrong with one of them is a fault; an error is what is wrong
+// with the cluster. Of objects that nobody named, those are left out that are gone or going, or that Flux does not reconcile.
+func (p *plan) look(ctx context.Context, targets []*target) ([]*target, error) {
 	failures := make([]error, len(targets))
 	var group errgroup.Group
 	group.SetLimit(looking)
@@ -86,17 +88,23 @@ func (p *plan) look(ctx context.Context, targets []*target) error {
 	_ = group.Wait() // failures has them
 	for _, err := range failures {
 		if err != nil && !isObjectFault(err) {
-			return err
+			return nil, err
 		}
 	}
+	var found []*target
 	for i, t := range targets {
-		if failures[i] != nil {
+		gone := apierrors.IsNotFound(failures[i]) || failures[i] == nil && (t.seen.Metadata.DeletionTimestamp != nil || t.seen.static())
+		switch {
+		case gone && !t.named:
+			delete(p.known, t.object)
+		case failures[i] != nil:
 			p.faults = append(p.faults, failures[i])
-			continue
+		default:
+			p.admit(t)
+			found = append(found, t)
 		}
-		p.admit(t)
 	}
-	return nil
+	return found, nil
 }
 
 func (p *plan) read(ctx context.Context, t *target) error {
@@ -115,9 +123,7 @@ func (p *plan) admit(t *target) {
 	held := (*SuspendedError)(nil)
 	switch isHeld := errors.As(err, &held); {
 	case err == nil, isHeld && p.Resume:
-	case t.named:
-		p.faults = append(p.faults, err)
-	case isHeld:
+	case isHeld && !t.named:
 		t.standing = held
 	default:
 		p.faults = append(p.faults, err)

@@ -294,6 +294,20 @@ func TestSuspendedOnesThatNobodyNamedAreResults(t *testing.T) {
 	}
 }
 
+func TestWhatIsGoingOrNothingToFetchFromIsLeftOutUnlessItIsNamed(t *testing.T) {
+	const going = "---\nkind: Kustomization\nmetadata: {name: going, deletionTimestamp: 2026-11-01T00:00:00Z, finalizers: [finalizers.fluxcd.io]}\nspec: {sourceRef: {kind: GitRepository, name: fleet}}\n"
+	c := newCluster(t, succeed, manifests(t, fleet+going)...)
+	results, err := c.run(t, Request{Selected: named("Kustomization/going", "Kustomization/gone", "HelmRepository/registry", "Kustomization/infra")})
+	if err != nil || len(results) != 1 || results[0].Object.Name != "infra" || results[0].State != StateReady {
+		t.Errorf("got %+v, %v", results, err)
+	}
+	for _, object := range []string{"Kustomization/going", "Kustomization/gone", "HelmRepository/registry"} {
+		if _, err := c.run(t, Request{Objects: named(object)}); err == nil {
+			t.Errorf("%s is accepted", object)
+		}
+	}
+}
+
 func TestSettled(t *testing.T) {
 	at := func(generation, handled, condition int64, ready string, reconciling bool) observed {
 		o := state("", "", "", "")

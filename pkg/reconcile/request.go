@@ -16,7 +16,8 @@ type Request struct {
 	Mapper meta.RESTMapper
 	// Objects are asked for, each of a kind that is Requestable; a name given twice counts once.
 	Objects []Object
-	// Selected are asked for too, but nobody named them: one that is suspended is a result, no error.
+	// Selected are asked for too, but nobody named them: one that is suspended is a result, no error, and one that is gone or
+	// being deleted, or an OCI registry, from which Flux fetches nothing by itself, is left out.
 	Selected []Object
 	// WithSource asks for what each object is fetched from as well: the source of a Kustomization; the chart of a
 	// HelmRelease, and the repository of that.

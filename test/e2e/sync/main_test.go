@@ -121,7 +121,7 @@ func (r repository) answer(cluster *harness.Cluster) {
 	}()
 }
 
-// kustomization creates a Kustomization of a path of the repository. It is gone after the test, and what it applied.
+// kustomization creates a Kustomization of a path of the repository. It goes after the test, and what it applied.
 func (r repository) kustomization(cluster *harness.Cluster, name, path string, change func(*kustomizev1.Kustomization)) {
 	r.t.Helper()
 	ks := &kustomizev1.Kustomization{
@@ -143,7 +143,8 @@ func (r repository) kustomization(cluster *harness.Cluster, name, path string, c
 		if err := client.IgnoreNotFound(cluster.Admin().Delete(ctx, ks)); err != nil {
 			r.t.Error(err)
 		}
-		for cluster.Admin().Get(ctx, key(name), ks) == nil {
+		// One whose health Flux checks goes when that is over.
+		for i := 0; i < 100 && cluster.Admin().Get(ctx, key(name), ks) == nil; i++ {
 			time.Sleep(20 * time.Millisecond)
 		}
 	})
