@@ -96,11 +96,17 @@ var errNull = apierrors.NewBadRequest("a map that git has empty becomes null whe
 func (p predictor) pruned(ctx context.Context, desired, live, applied *unstructured.Unstructured, after []ownership.Manager, takes bool) (*unstructured.Unstructured, error) {
 	own, others := ownership.Split(after, p.takeover)
 	declared, _ := ownership.Declared(after, ownership.Kustomization)
-	stay, err := p.indelible(ctx, applied, own.Difference(declared))
+	lost := own.Difference(declared)
+	stay, err := p.indelible(ctx, applied, lost)
 	if err != nil {
 		return nil, err
 	}
-	content := fields.Prune(applied.Object, own.Difference(declared.Union(emptyLists(own, desired)).Union(stay)), ownName.Union(declared).Union(others))
+	whole, err := p.keys(ctx, applied, lost, others)
+	if err != nil {
+		return nil, err
+	}
+	keep := ownName.Union(declared).Union(others.RecursiveDifference(whole))
+	content := fields.Prune(applied.Object, lost.Difference(emptyLists(own, desired).Union(stay)), keep)
 	if takes {
 		content = strip(content)
 	}
@@ -164,49 +170,6 @@ func emptyLists(set *fieldpath.Set, desired *unstructured.Unstructured) *fieldpa
 		}
 	})
 	return out
-}
-
-// indelible are the empty lists of set that a server-side apply cannot take away: those of a custom resource that its
-// schema knows. Who applies one does not own it, so that is what is tried out.
-func (p predictor) indelible(ctx context.Context, object *unstructured.Unstructured, set *fieldpath.Set) (*fieldpath.Set, error) {
-	out := fieldpath.NewSet()
-	if !custom(object) {
-		return out, nil
-	}
-	empty := emptyLists(set, object)
-	if empty.Empty() {
-		return out, nil
-	}
-	var content any = map[string]any{"metadata": map[string]any{"name": object.GetName()}}
-	empty.Iterate(func(path fieldpath.Path) { content = fields.With(content, path, []any{}) })
-	trial := &unstructured.Unstructured{}
-	trial.Object, _ = content.(map[string]any)
-	trial.SetGroupVersionKind(object.GroupVersionKind())
-	trial.SetNamespace(object.GetNamespace())
-	body, err := trial.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	const owner = "gitops-drift"
-	if err := p.client.Patch(ctx, trial, client.RawPatch(types.ApplyPatchType, body), client.DryRunAll, client.ForceOwnership, client.FieldOwner(owner)); err != nil {
-		return nil, err
-	}
-	managers, err := ownership.Managers(trial)
-	if err != nil {
-		return nil, err
-	}
-	owned := fieldpath.NewSet()
-	for _, m := range managers {
-		if m.Name == owner {
-			owned = owned.Union(m.Fields)
-		}
-	}
-	empty.Iterate(func(path fieldpath.Path) {
-		if !owned.Has(path) {
-			out.Insert(path.Copy())
-		}
-	})
-	return out, nil
 }
 
 // drifted reports whether Flux sees a difference: of metadata it compares labels and annotations alone.

@@ -100,6 +100,9 @@ var edits = []edit{
 	{name: "env added, and its value changed by a manager that Flux leaves alone", run: [][]string{
 		{"patch", "deployment/api", "-n", "shop", "--type", "strategic", "-p", debugEnv},
 		{"patch", "deployment/api", "-n", "shop", "--type", "strategic", "-p", strings.Replace(debugEnv, `"1"`, `"2"`, 1), byHand}}},
+	{name: "a struct added, and a field of it by a manager that Flux leaves alone", persists: true, run: [][]string{
+		{"patch", "deployment/api", "-n", "shop", "--type", "strategic", "-p", `{"spec":{"template":{"spec":{"containers":[{"name":"api","securityContext":{"privileged":false}}]}}}}`},
+		{"patch", "deployment/api", "-n", "shop", "--type", "strategic", "-p", `{"spec":{"template":{"spec":{"containers":[{"name":"api","securityContext":{"runAsUser":1000}}]}}}}`, byHand}}},
 	{name: "kubectl set env adds", run: kubectl("set", "env", "deployment/api", "-n", "shop", "TRACE=on")},
 	{name: "kubectl set env changes", run: kubectl("set", "env", "deployment/api", "-n", "shop", "LEVEL=debug")},
 	{name: "kubectl set env removes", run: kubectl("set", "env", "deployment/api", "-n", "shop", "REGION-")},
@@ -206,6 +209,9 @@ var edits = []edit{
 		`{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}`)},
 	{name: "autoscaler behaviour added", run: patch("hpa/worker", "merge", `{"spec":{"behavior":{"scaleUp":{"selectPolicy":"Min"}}}}`)},
 	{name: "custom resource: a map that git has empty filled", run: patch("widget/open", "merge", `{"spec":{"free":{"a":"b"}}}`)},
+	{name: "custom resource: a map added to a field without a schema, and a key of it by a manager that Flux leaves alone", run: [][]string{
+		{"patch", "widget/open", "-n", "shop", "--type", "merge", "-p", `{"spec":{"free":{"a":{"b":"c"}}}}`},
+		{"patch", "widget/open", "-n", "shop", "--type", "merge", "-p", `{"spec":{"free":{"a":{"d":"e"}}}}`, byHand}}},
 	{name: "custom resource: a map that git has empty filled in Flux's name", run: kubectl("apply", "--server-side", "--force-conflicts",
 		"--field-manager=kustomize-controller", "-f", "-"),
 		stdin: `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"open","namespace":"shop"},"spec":{"free":{"a":"b"}}}`},
