@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -228,6 +229,9 @@ func TestNoValueGetsAnywhere(t *testing.T) {
 }
 
 func TestNothingOfAnEditOutlivesItsProcess(t *testing.T) {
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP) // else nohup around the tests has the edit ignore it, too
+	t.Cleanup(func() { signal.Stop(hangUps) })
 	for name, end := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "ended": syscall.SIGTERM, "hung up": syscall.SIGHUP} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t)
