@@ -40,7 +40,7 @@ func (n *narrator) summary() error {
 The loop put it back in milliseconds instead of minutes.
 Under Deny the edit and the deletion were refused; the change through git went through.
 A field that flux diff misses was shown, and a forced reconcile did what was predicted.
-A secret of one cluster's own key was refused before it was committed; sealed with the shared key both clusters open it.`, "  ")
+A secret of one cluster's own key was refused before it was committed; sealed with the shared key, all five clusters open it.`, "  ")
 	return nil
 }
 

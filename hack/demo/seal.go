@@ -13,20 +13,21 @@ import (
 
 func (s *story) seal(ctx context.Context, n *narrator) error {
 	n.chapter("(e) seal once, open everywhere")
-	n.say("The team's five clusters are to share one sealing key. Two of them run here, each with the real Sealed Secrets")
-	n.say("controller: %s, which has made a key of its own long ago, and %s.", stage.Environment, stage.Sibling)
+	contexts := append([]string{stage.Environment}, stage.Siblings()...)
+	n.say("The team's five clusters are to share one sealing key: %s, each with its own control plane and", strings.Join(contexts, ", "))
+	n.say("Sealed Secrets controller. That of %s has made a key of its own long ago.", stage.Environment)
 	keys := filepath.Join(s.Cluster.Dir(), "keys")
 	if err := os.Mkdir(keys, 0o700); err != nil {
 		return err
 	}
-	if err := s.StartSibling(ctx, keys); err != nil {
+	if err := s.StartSiblings(ctx, keys, stage.Siblings()...); err != nil {
 		return err
 	}
 	n.dir = s.Repo.Dir
 	defer func() { n.dir = "" }()
 	for _, line := range []string{
 		"kubectl gitops-seal keygen --dir " + keys,
-		"kubectl gitops-seal init --cert " + filepath.Join(keys, "shared.crt") + " --contexts " + stage.Environment + "," + stage.Sibling,
+		"kubectl gitops-seal init --cert " + filepath.Join(keys, "shared.crt") + " --contexts " + strings.Join(contexts, ","),
 	} {
 		_, code, err := n.run(ctx, harness.OnCall, line)
 		if err != nil {
@@ -34,7 +35,7 @@ func (s *story) seal(ctx context.Context, n *narrator) error {
 		}
 		n.expect(code == 0, "%q does it", line)
 	}
-	n.say("The key comes into both clusters, whose controllers start with a renewal period of 0.")
+	n.say("The key comes into all five, whose controllers start with a renewal period of 0.")
 	if err := s.ShareKey(ctx, keys); err != nil {
 		return err
 	}
@@ -53,7 +54,9 @@ func (s *story) seal(ctx context.Context, n *narrator) error {
 	if err != nil {
 		return err
 	}
-	n.expect(code == 1 && strings.Contains(out, "not in "+stage.Sibling), "verify says that %s does not open it", stage.Sibling)
+	for _, context := range contexts[1:] {
+		n.expect(code == 1 && strings.Contains(out, context+" opens 0 of 1 SealedSecret"), "verify says that %s does not open it", context)
+	}
 
 	n.say("Sealed anew with the shared key, by somebody who may read the key of %s:", stage.Environment)
 	for _, step := range []struct{ line, want string }{
@@ -67,7 +70,7 @@ func (s *story) seal(ctx context.Context, n *narrator) error {
 		}
 		n.expect(code == 0 && strings.Contains(out, step.want), "%s: %s", step.line, step.want)
 	}
-	n.say("Two of the five, for only two run here. The team commits it; Flux applies it, and the controller makes the Secret.")
+	n.say("The team commits it; Flux applies it in %s, and the controller makes the Secret.", stage.Environment)
 	if err := s.commitSecret(ctx, n); err != nil {
 		return err
 	}

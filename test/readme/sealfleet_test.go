@@ -48,7 +48,7 @@ func TestTheClusterSectionShowsWhatTheCommandsPrint(t *testing.T) {
 		}
 	})
 	keys := t.TempDir()
-	if err := s.StartSibling(ctx, keys); err != nil {
+	if err := s.StartSiblings(ctx, keys, "prod-us"); err != nil {
 		t.Fatal(err)
 	}
 	in := func(words ...string) []string {
@@ -65,7 +65,7 @@ func TestTheClusterSectionShowsWhatTheCommandsPrint(t *testing.T) {
 		return strings.Split(strings.TrimRight(string(out), "\n"), "\n")
 	}
 	in("kubectl", "gitops-seal", "keygen", "--dir", keys)
-	in("kubectl", "gitops-seal", "init", "--cert", filepath.Join(keys, "shared.crt"), "--contexts", stage.Environment+","+stage.Sibling)
+	in("kubectl", "gitops-seal", "init", "--cert", filepath.Join(keys, "shared.crt"), "--contexts", stage.Environment+",prod-us")
 	if err := s.ShareKey(ctx, keys); err != nil {
 		t.Fatal(err)
 	}

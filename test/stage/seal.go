@@ -14,8 +14,8 @@ import (
 	"github.com/gitops-drift/gitops-drift/test/harness"
 )
 
-// Sibling is a cluster that is to hold the same sealing key as Environment; see [Stage.StartSibling].
-const Sibling = "prod-us"
+// Siblings are the clusters that are to hold the same sealing key as Environment; see [Stage.StartSiblings].
+func Siblings() []string { return []string{"prod-us", "prod-ap", "stage", "dev"} }
 
 // Database is the file of the example repository's SealedSecret.
 const Database = "apps/payments-api/base/sealed-secret.yaml"
@@ -31,25 +31,29 @@ stringData:
   password: correct horse battery staple
 `
 
-// StartSibling starts a second cluster, without Flux, and adds its context to the kubeconfig of the engineer on call. In the
-// first one it starts a Sealed Secrets controller as it was before there was a shared key, and ends it again: it has made
+// StartSiblings starts further clusters, without Flux, and adds their contexts to the kubeconfig of the engineer on call. In
+// the first one it starts a Sealed Secrets controller as it was before there was a shared key, and ends it again: it has made
 // a key of its own. Into the folder keys go fetched.crt, the certificate of that key, and secret.yaml, a Secret to be sealed.
-func (s *Stage) StartSibling(ctx context.Context, keys string) (err error) {
-	if s.sibling, err = harness.Start(ctx, harness.Options{WithoutFlux: true}); err != nil {
-		return err
-	}
+func (s *Stage) StartSiblings(ctx context.Context, keys string, names ...string) error {
 	file := s.Cluster.Kubeconfig(harness.OnCall)
 	config, err := clientcmd.LoadFromFile(file)
 	if err != nil {
 		return err
 	}
-	other, err := clientcmd.LoadFromFile(s.sibling.Kubeconfig(harness.OnCall))
-	if err != nil {
-		return err
+	for _, name := range names {
+		sibling, err := harness.Start(ctx, harness.Options{WithoutFlux: true})
+		if err != nil {
+			return err
+		}
+		s.siblings = append(s.siblings, sibling)
+		other, err := clientcmd.LoadFromFile(sibling.Kubeconfig(harness.OnCall))
+		if err != nil {
+			return err
+		}
+		there := other.Contexts[other.CurrentContext]
+		config.Clusters[name], config.AuthInfos[name] = other.Clusters[there.Cluster], other.AuthInfos[there.AuthInfo]
+		config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
 	}
-	there := other.Contexts[other.CurrentContext]
-	config.Clusters[Sibling], config.AuthInfos[Sibling] = other.Clusters[there.Cluster], other.AuthInfos[there.AuthInfo]
-	config.Contexts[Sibling] = &clientcmdapi.Context{Cluster: Sibling, AuthInfo: Sibling}
 	if err := clientcmd.WriteToFile(*config, file); err != nil {
 		return err
 	}
@@ -76,9 +80,9 @@ func (s *Stage) fetchOwn(ctx context.Context, file string) error {
 	return errors.Join(os.WriteFile(file, []byte(result.Stdout), 0o600), controller.Stop(ctx))
 }
 
-// ShareKey brings the key that keygen wrote into the folder keys into both clusters, and starts their controllers.
+// ShareKey brings the key that keygen wrote into the folder keys into all these clusters, and starts their controllers.
 func (s *Stage) ShareKey(ctx context.Context, keys string) error {
-	for _, cluster := range []*harness.Cluster{s.Cluster, s.sibling} {
+	for _, cluster := range append([]*harness.Cluster{s.Cluster}, s.siblings...) {
 		result, err := cluster.Kubectl(ctx, harness.Admin, "", "apply", "-f", filepath.Join(keys, "shared.secret.yaml"))
 		if err != nil {
 			return err

@@ -26,7 +26,7 @@ type Stage struct {
 	Cluster    *harness.Cluster
 	Repo       *harness.Repo
 	Controller *harness.Instance
-	sibling    *harness.Cluster
+	siblings   []*harness.Cluster
 }
 
 // Start starts everything, our controller from manifests/overlays/record, and tells say what it does. It all ends with
@@ -93,8 +93,8 @@ func (s *Stage) nameContexts() error {
 // Close ends the clusters and returns when nothing of them is left.
 func (s *Stage) Close() error {
 	err := s.Cluster.Stop()
-	if s.sibling != nil {
-		err = errors.Join(err, s.sibling.Stop())
+	for _, sibling := range s.siblings {
+		err = errors.Join(err, sibling.Stop())
 	}
 	return err
 }
