@@ -3,10 +3,13 @@ package restore
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -58,19 +61,21 @@ func (s seen) is(key client.ObjectKey, object client.Object) bool {
 }
 
 // persistent does something with an object that was read, and reads it again and once more does it where somebody wrote to it
-// meanwhile, as a controller does that reports on the very edit.
+// meanwhile, as a controller does that reports on the very edit. It waits ever longer for whoever writes many times, 0.6 s in all.
 func (l *Loop) persistent(ctx context.Context, o *outcome, as client.Client, do func(client.Client) (bool, error)) (changed bool, err error) {
-	for range conflicts {
-		if changed, err = do(seen{as, o.live}); !apierrors.IsConflict(err) {
-			return changed, err
+	pauses := wait.Backoff{Duration: 20 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 6}
+	again := false
+	err = retry.OnError(pauses, apierrors.IsConflict, func() error {
+		if again {
+			o.live, o.reread = nil, true
+			if err := l.look(ctx, o); err != nil {
+				return err
+			}
 		}
-		o.live, o.reread = nil, true
-		if err := l.look(ctx, o); err != nil {
-			return false, err
-		}
-	}
+		again = true
+		var err error
+		changed, err = do(seen{as, o.live})
+		return err
+	})
 	return changed, err
 }
-
-// conflicts is how often an attempt is made at once again.
-const conflicts = 8

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -406,12 +407,19 @@ func (g *garden) renew(ctx context.Context, t *testing.T, key desired.Key) {
 func (g *garden) rewrite(ctx context.Context, t *testing.T, live, old *unstructured.Unstructured) {
 	t.Helper()
 	for range 2 {
-		object := old.DeepCopy()
-		object.SetResourceVersion(live.GetResourceVersion())
-		if err := g.cluster.Admin().Update(ctx, object); err != nil {
+		// A controller may report on it meanwhile.
+		err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+			fresh := live.DeepCopy()
+			if err := g.cluster.Admin().Get(ctx, client.ObjectKeyFromObject(live), fresh); err != nil {
+				return err
+			}
+			object := old.DeepCopy()
+			object.SetResourceVersion(fresh.GetResourceVersion())
+			return g.cluster.Admin().Update(ctx, object)
+		})
+		if err != nil {
 			t.Fatalf("%s %s: %v", live.GetKind(), live.GetName(), err)
 		}
-		live = object
 	}
 }
 
