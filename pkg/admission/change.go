@@ -97,8 +97,11 @@ func (j *judge) declaresBelow(top fieldpath.PathElement) bool {
 
 func (j *judge) finding(kind FindingKind, c fields.Change) Finding {
 	before, after := redact.Change(j.request.Object.GroupKind(), c.Path, c.Before, c.After)
-	if j.facts.State != nil {
-		before, after = j.facts.State.Hidden.Change(before, after)
+	switch state, status := j.facts.State, j.facts.Status; {
+	case state != nil:
+		before, after = state.Hidden.Change(before, after)
+	case status != nil && status.FromSecrets:
+		before, after = redact.Both(before, after)
 	}
 	return Finding{Kind: kind, Path: c.Path, Old: before, New: after}
 }

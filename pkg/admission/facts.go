@@ -46,6 +46,8 @@ type OwnerStatus struct {
 	Suspended             bool
 	// Revision is what Flux applied last.
 	Revision string
+	// FromSecrets says that it renders values of Secrets into objects of any kind. Which ones only the State tells.
+	FromSecrets bool
 	// Settled says that the owner is ready at its present generation, so that its inventory is complete.
 	Settled bool
 	// Inventoried says that the object is in the owner's inventory.

@@ -489,6 +489,21 @@ func TestANullIsAFieldOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestValuesThatMayBeOfASecretAreMaskedWhereNobodyKnowsWhich(t *testing.T) {
+	for name, test := range map[string]struct {
+		world *world
+		want  string
+	}{
+		"nothing is known": {newWorld(t).withoutState(), "*** → *** (differs)"},
+		"they are known":   {newWorld(t), "512Mi → 1Gi"},
+	} {
+		test.world.owner.FromSecrets = true
+		if v := verdict(t, recorded(t, "memory"), test.world); v.Decision != Denied || !slices.Equal(v.lines(), []string{api + ".resources.limits.memory: " + test.want}) {
+			t.Errorf("%s: %s %q", name, v.Decision, v.lines())
+		}
+	}
+}
+
 func TestSuspendingIsOptingOut(t *testing.T) {
 	for name, test := range map[string]struct {
 		group         string

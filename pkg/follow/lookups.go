@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	"slices"
 
 	"github.com/fluxcd/cli-utils/pkg/object"
 	helmv2 "github.com/fluxcd/helm-controller/api/v2"
@@ -127,11 +128,15 @@ func (l *Lookups) Owner(owner ownership.Owner, key desired.Key) (*admission.Owne
 	return status, err
 }
 
+// secretKind is how a reference names a Secret.
+const secretKind = "Secret"
+
 func kustomizationStatus(ks *kustomizev1.Kustomization, key desired.Key) *admission.OwnerStatus {
 	return &admission.OwnerStatus{
 		ServiceAccount: ks.Spec.ServiceAccountName,
 		Suspended:      ks.Spec.Suspend,
 		Revision:       ks.Status.LastAppliedRevision,
+		FromSecrets:    ks.Spec.PostBuild != nil && slices.ContainsFunc(ks.Spec.PostBuild.SubstituteFrom, func(r kustomizev1.SubstituteReference) bool { return r.Kind == secretKind }),
 		Settled: ks.Spec.KubeConfig == nil && ks.Status.ObservedGeneration == ks.Generation && ks.Status.LastAttemptedRevision == ks.Status.LastAppliedRevision &&
 			apimeta.IsStatusConditionTrue(ks.Status.Conditions, meta.ReadyCondition) && !apimeta.IsStatusConditionTrue(ks.Status.Conditions, meta.ReconcilingCondition),
 		Inventoried: inventoried(ks.Status.Inventory, key),
@@ -154,7 +159,10 @@ func inventoried(inventory *kustomizev1.ResourceInventory, key desired.Key) bool
 
 // helmReleaseStatus leaves the inventory open: what Helm released is in its storage, which nobody reads here.
 func helmReleaseStatus(hr *helmv2.HelmRelease) *admission.OwnerStatus {
-	status := &admission.OwnerStatus{ServiceAccount: hr.Spec.ServiceAccountName, Suspended: hr.Spec.Suspend}
+	status := &admission.OwnerStatus{
+		ServiceAccount: hr.Spec.ServiceAccountName, Suspended: hr.Spec.Suspend,
+		FromSecrets: slices.ContainsFunc(hr.Spec.ValuesFrom, func(r meta.ValuesReference) bool { return r.Kind == secretKind }),
+	}
 	if latest := hr.Status.History.Latest(); latest != nil {
 		status.Revision = latest.ChartVersion
 	}

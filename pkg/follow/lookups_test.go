@@ -5,6 +5,7 @@ import (
 	"maps"
 	"testing"
 
+	helmv2 "github.com/fluxcd/helm-controller/api/v2"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +39,21 @@ func TestOwner(t *testing.T) {
 		}
 		if status.Inventoried != want || !status.Settled || status.ServiceAccount != "apps-reconciler" || status.Revision != "main@sha1:1" {
 			t.Errorf("%v: got %+v", key, status)
+		}
+	}
+
+	ks.Spec.PostBuild = &kustomizev1.PostBuild{SubstituteFrom: []kustomizev1.SubstituteReference{{Kind: "ConfigMap", Name: "a"}}}
+	if status, err := l.Owner(owner, role); err != nil || status.FromSecrets {
+		t.Errorf("values of a ConfigMap: got %+v, %v", status, err)
+	}
+	ks.Spec.PostBuild.SubstituteFrom = append(ks.Spec.PostBuild.SubstituteFrom, kustomizev1.SubstituteReference{Kind: "Secret", Name: "a"})
+	if status, err := l.Owner(owner, role); err != nil || !status.FromSecrets {
+		t.Errorf("values of a Secret: got %+v, %v", status, err)
+	}
+	for kind, want := range map[string]bool{"ConfigMap": false, "Secret": true} {
+		hr := &helmv2.HelmRelease{Spec: helmv2.HelmReleaseSpec{ValuesFrom: []meta.ValuesReference{{Kind: kind, Name: "a"}}}}
+		if helmReleaseStatus(hr).FromSecrets != want {
+			t.Errorf("values of a %s are told to be of a Secret: %t", kind, !want)
 		}
 	}
 

@@ -20,16 +20,17 @@ var copies = []string{
 // IsCopy reports whether an annotation is one in which a tool keeps a copy of the whole object that it applied.
 func IsCopy(annotation string) bool { return slices.Contains(copies, annotation) }
 
-// Change masks the two values of one field of an object of this kind, wherever they can hold a Secret's value, and
-// returns other values as they are. Two masked values that differ stay distinguishable: the second is marked.
+// Change masks the two values of one field of an object of this kind, wherever they can hold a Secret's value, as Both
+// does, and returns other values as they are.
 func Change(kind schema.GroupKind, path fieldpath.Path, before, after any) (any, any) {
 	if !sensitive(kind, path) {
 		return before, after
 	}
-	return both(before, after)
+	return Both(before, after)
 }
 
-func both(before, after any) (any, any) {
+// Both masks the two values of one field. Two masked values that differ stay distinguishable: the second is marked.
+func Both(before, after any) (any, any) {
 	b, a := mask(before), mask(after)
 	if before != nil && after != nil {
 		if _, scalar := a.(string); scalar {

@@ -111,5 +111,5 @@ func (v *Values) Change(before, after any) (any, any) {
 	if !b && !a {
 		return before, after
 	}
-	return both(before, after)
+	return Both(before, after)
 }
