@@ -230,7 +230,7 @@ func TestAWipedBundleIsPutBack(t *testing.T) {
 	}
 }
 
-// TestALeakedAuthorityCanBeDroppedForGood does what the README says to do after a leak.
+// TestALeakedAuthorityCanBeDroppedForGood does what docs/security.md says to do after a leak.
 func TestALeakedAuthorityCanBeDroppedForGood(t *testing.T) {
 	w := newWorld(t, 1)
 	k := w.replicas[0]
