@@ -32,6 +32,15 @@ type Policy struct {
 	Ignore []jsondiff.IgnoreRule
 	// Takeover are the managers that Flux takes over from; see ownership.Takeover.
 	Takeover []ssa.FieldManager
+	// Vouched says whether a BreakGlass holds Flux off a live object that says so: anybody can write that. Nil believes all
+	// objects.
+	Vouched func(held ownership.Held, live *unstructured.Unstructured) bool
+}
+
+// holdOf is ownership.HoldOf for holds that are vouched for.
+func (p Policy) holdOf(live *unstructured.Unstructured) (ownership.Held, bool) {
+	held, ok := ownership.HoldOf(live)
+	return held, ok && (p.Vouched == nil || p.Vouched(held, live))
 }
 
 // Checker compares single objects. It may be used concurrently.
@@ -99,7 +108,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 	}
 	if want.Encrypted {
 		found := hold(readable(want.Unstructured, live, managers, policy), holder)
-		return withOptOuts(ownership.Kustomization, found, want.Unstructured, live, managers), errEncrypted
+		return withOptOuts(ownership.Kustomization, found, want.Unstructured, live, managers, policy), errEncrypted
 	}
 	p := predictor{client: c.client, kind: ownership.Kustomization, takeover: policy.Takeover, ignore: policy.Ignore}
 	if ownership.Has(want, ownership.SSA, ownership.Merge) || ownership.Has(live, ownership.SSA, ownership.Merge) {
@@ -123,7 +132,7 @@ func (c *Checker) check(ctx context.Context, want desired.Object, live *unstruct
 			found = append(found, f)
 		}
 	}
-	return withOptOuts(ownership.Kustomization, hold(told(found, managers), holder), want.Unstructured, live, managers), nil
+	return withOptOuts(ownership.Kustomization, hold(told(found, managers), holder), want.Unstructured, live, managers, policy), nil
 }
 
 // told takes out of findings what cannot be told where an object's managedFields were wiped: who wrote a value, and
@@ -357,7 +366,7 @@ func holder(want, live *unstructured.Unstructured, policy Policy) string {
 		return ""
 	}
 	if optOut, ok := ownership.OptOut(live); ok {
-		return heldBy(live, optOut)
+		return policy.heldBy(live, optOut)
 	}
 	return ""
 }

@@ -62,6 +62,7 @@ func (s *Scanner) pending(ctx context.Context, builder *desired.Builder, ks *kus
 	}
 	checker := NewChecker(s.Client)
 	policy := PolicyOf(ks, s.OverrideManagers)
+	policy.Vouched = live.vouched
 	var group errgroup.Group
 	group.SetLimit(max(s.Concurrency, 1))
 	for i, object := range state.Objects {

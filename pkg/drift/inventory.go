@@ -75,7 +75,7 @@ func (s *Scanner) held(ctx context.Context, owner OwnerResult, inventory invento
 				failed = append(failed, ObjectError{Object: o, Err: err})
 				continue
 			}
-			found = append(found, withOptOuts(ownership.Kustomization, nil, want, object, managers)...)
+			found = append(found, withOptOuts(ownership.Kustomization, nil, want, object, managers, Policy{Vouched: live.vouched})...)
 		}
 	}
 	for i := range found {

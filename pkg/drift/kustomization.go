@@ -52,7 +52,9 @@ func (s *Scanner) owner(ctx context.Context, builder *desired.Builder, ks *kusto
 		return out
 	}
 	known.state(state, selection.Checkout == nil)
-	c := s.compare(ctx, state, PolicyOf(ks, s.OverrideManagers), live, selection)
+	policy := PolicyOf(ks, s.OverrideManagers)
+	policy.Vouched = live.vouched
+	c := s.compare(ctx, state, policy, live, selection)
 	if selection.Checkout != nil {
 		s.pending(ctx, builder, ks, state, live, c.found)
 		out.Findings, out.Unproven = s.dropped(ctx, ks, state, inventory, live, selection.Object)

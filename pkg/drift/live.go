@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
 // liveObjects reads the objects of a cluster: all labelled objects of a kind with one LIST the first time that the kind is
@@ -26,8 +27,10 @@ type liveObjects struct {
 	pages  *Pages
 	// label is the one that all the objects carry.
 	label string
-	mu    sync.Mutex
-	lists map[place]*kindList
+	// vouched is for Policy.Vouched.
+	vouched func(ownership.Held, *unstructured.Unstructured) bool
+	mu      sync.Mutex
+	lists   map[place]*kindList
 }
 
 // place is what a list is of: the objects of a kind in a namespace or, where that is empty, in the whole cluster.

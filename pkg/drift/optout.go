@@ -41,8 +41,8 @@ func optOuts(kind ownership.Kind, object *unstructured.Unstructured) []optOut {
 const GlassHolder = "BreakGlass "
 
 // heldBy says which label or annotation of a live object keeps its owner off, empty for none. optOut is key=value.
-func heldBy(live *unstructured.Unstructured, optOut string) string {
-	if held, ok := ownership.HoldOf(live); ok && optOut == held.Sets+"="+ownership.Disabled {
+func (p Policy) heldBy(live *unstructured.Unstructured, optOut string) string {
+	if held, ok := p.holdOf(live); ok && optOut == held.Sets+"="+ownership.Disabled {
 		return GlassHolder + held.BreakGlass + " is active"
 	}
 	return "the object says " + optOut
@@ -51,8 +51,8 @@ func heldBy(live *unstructured.Unstructured, optOut string) string {
 // withOptOuts returns the findings of an object with one for each label or annotation that holds Flux off it, be it
 // live or in git alone. It takes the place of what was found of that label or annotation as a field. The hold of a BreakGlass
 // is none of them: nobody has to see to it.
-func withOptOuts(kind ownership.Kind, found []Finding, want, live *unstructured.Unstructured, managers []ownership.Manager) []Finding {
-	held, ours := ownership.HoldOf(live)
+func withOptOuts(kind ownership.Kind, found []Finding, want, live *unstructured.Unstructured, managers []ownership.Manager, policy Policy) []Finding {
+	held, ours := policy.holdOf(live)
 	for _, o := range optOuts(kind, live) {
 		if ours && o.key == held.Sets && o.path[1].FieldName != nil && *o.path[1].FieldName == "annotations" {
 			continue // gitops-drift takes it away itself, see heldBy

@@ -44,7 +44,7 @@ func TestWhatHoldsFluxOffIsOneFinding(t *testing.T) {
 			if test.found != nil {
 				before = []Finding{newFinding(live, optOuts(ownership.Kustomization, live)[0].path[:2], test.found, nil)}
 			}
-			found := withOptOuts(ownership.Kustomization, before, want, live, nil)
+			found := withOptOuts(ownership.Kustomization, before, want, live, nil, Policy{})
 			if len(found) != len(test.kinds) {
 				t.Fatalf("got %+v", found)
 			}

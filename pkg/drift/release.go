@@ -44,6 +44,7 @@ func (s *Scanner) release(ctx context.Context, builder *desired.Builder, hr *hel
 		return out
 	}
 	policy := ReleasePolicy(hr, state.ByHand)
+	policy.Vouched = live.vouched
 	out.ByHand, out.Correction = state.ByHand, policy.Correction
 	s.compare(ctx, state, policy, live, selection).addTo(&out, state)
 	return out

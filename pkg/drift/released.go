@@ -117,7 +117,7 @@ func withReleaseOptOuts(found []Finding, want, live *unstructured.Unstructured, 
 	if policy.Correction != Patch {
 		return found
 	}
-	return withOptOuts(ownership.HelmRelease, found, want, live, managers)
+	return withOptOuts(ownership.HelmRelease, found, want, live, managers, policy)
 }
 
 // sameAt reports whether two states of an object have the same at path.
@@ -323,7 +323,7 @@ func releaseHolder(want, live *unstructured.Unstructured, policy Policy) string 
 	case ownership.Has(want, ownership.HelmDriftDetection, ownership.Disabled):
 		return "git says " + optOut
 	case live != nil && ownership.Has(live, ownership.HelmDriftDetection, ownership.Disabled):
-		return heldBy(live, optOut)
+		return policy.heldBy(live, optOut)
 	}
 	return ""
 }

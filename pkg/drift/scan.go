@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
+	"github.com/gitops-drift/gitops-drift/pkg/breakglass"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
@@ -169,8 +170,9 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	}
 	builder, done := s.Builder.Sharing()
 	defer func() { err = errors.Join(err, done()) }()
-	live := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.Kustomization.NameLabel()}
-	releases := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.HelmRelease.NameLabel()}
+	vouched := vouching(sync.OnceValues(func() ([]v1alpha1.BreakGlass, error) { return breakglass.List(ctx, s.Client) }))
+	live := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.Kustomization.NameLabel(), vouched: vouched}
+	releases := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.HelmRelease.NameLabel(), vouched: vouched}
 	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}, released: map[ownership.Owner]int{}, files: map[ownership.Owner]string{}}
 	if !selection.OwnersOnly {
 		wait := live.prefetch(ctx, owners.kustomizations, selection)

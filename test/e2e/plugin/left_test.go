@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,16 @@ func TestWhatHoldsFluxOffAnObjectIsFoundThoughNothingElseDiffers(t *testing.T) {
 		want(t, drift(t, harness.OnCall), 1, "not act: reconcile=disabled", "1 field of 1 object differs from git; Flux is held off 1 of them.")
 		kubectl(t, "", "annotate", "configmap/settings", "-n", "shop", annotation+"-", "--field-manager="+manager)
 	}
+
+	// Anybody can write what a BreakGlass would leave.
+	kubectl(t, "", "annotate", "configmap/settings", "-n", "shop", annotation+"=disabled", `gitops-drift.dev/hold={"breakGlass":"none","sets":"`+annotation+`"}`)
+	forged := decode(t, drift(t, harness.OnCall, "-o", "json").Stdout)
+	if !slices.ContainsFunc(forged.Items, func(item report.Item) bool {
+		return item.Kind == "OptedOut" && item.Holder == "the object says "+annotation+"=disabled"
+	}) {
+		t.Errorf("a forged hold: got %+v", forged)
+	}
+	kubectl(t, "", "annotate", "configmap/settings", "-n", "shop", annotation+"-", "gitops-drift.dev/hold-")
 
 	i := newIsolated(t, "excepted")
 	i.commit("app.yaml", configMap(i.name, "second", ", annotations: {kustomize.toolkit.fluxcd.io/ssa: Ignore}"))
