@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
 	kustypes "sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/resid"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/origin"
@@ -97,8 +98,9 @@ func takeOrigins(resources resmap.ResMap, root, dir string, keep bool) (map[*res
 func byKey(files map[*resource.Resource]string) map[Key]string {
 	out := make(map[Key]string, len(files))
 	for r, file := range files {
-		gvk := r.GetGvk()
-		out[Key{Group: gvk.Group, Kind: gvk.Kind, Namespace: r.GetNamespace(), Name: r.GetName()}] = file
+		// GetGvk reads what other builds write.
+		group, _ := resid.ParseGroupVersion(r.GetApiVersion())
+		out[Key{Group: group, Kind: r.GetKind(), Namespace: r.GetNamespace(), Name: r.GetName()}] = file
 	}
 	return out
 }
