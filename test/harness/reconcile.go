@@ -46,6 +46,12 @@ func (c *Cluster) Reconcile(ctx context.Context, key client.ObjectKey) (*kustomi
 		if done {
 			return owner, err
 		}
+		// Somebody else's request came between, and Flux handled that: ask again.
+		if last := owner.Annotations[meta.ReconcileRequestAnnotation]; last != token && last == owner.Status.GetLastHandledReconcileRequest() {
+			if err := c.admin.Patch(ctx, owner, client.RawPatch(types.MergePatchType, []byte(patch)), installer); err != nil {
+				return nil, fmt.Errorf("request reconciliation of Kustomization %s again: %w", key, err)
+			}
+		}
 		if timeout := pause(ctx); timeout != nil {
 			return owner, fmt.Errorf("reconcile Kustomization %s: %w (%w)", key, timeout, err)
 		}
