@@ -62,17 +62,9 @@ func (o *options) glassList(cmd *cobra.Command, output string, timeout time.Dura
 			return o.namespace() != "" && g.Spec.Object.Namespace != o.namespace()
 		}), late(err, timeout)
 	})
-	var failed []error
-	for _, g := range glasses {
-		switch {
-		case g.Err == nil:
-		case cmd.Context().Err() != nil:
-			return errInterrupted
-		case len(glasses) == 1 && !o.clusters.Several():
-			return g.Err
-		default:
-			failed = append(failed, fmt.Errorf("%s: %w", g.Cluster, fleet.Explain(g.Err)))
-		}
+	failed, err := unanswered(cmd.Context(), glasses, o.clusters.Several())
+	if err != nil {
+		return err
 	}
 	if len(failed) < len(glasses) {
 		if err := printGlasses(cmd.OutOrStdout(), glasses, output); err != nil {

@@ -73,17 +73,9 @@ func (o *options) history(cmd *cobra.Command, args []string, output string, time
 		records, err := o.records(ctx, cluster, wanted, cmd.ErrOrStderr())
 		return records, late(err, timeout)
 	})
-	var failed []error
-	for _, r := range records {
-		switch {
-		case r.Err == nil:
-		case cmd.Context().Err() != nil:
-			return errInterrupted
-		case len(records) == 1 && !o.clusters.Several():
-			return r.Err
-		default:
-			failed = append(failed, fmt.Errorf("%s: %w", r.Cluster, fleet.Explain(r.Err)))
-		}
+	failed, err := unanswered(cmd.Context(), records, o.clusters.Several())
+	if err != nil {
+		return err
 	}
 	if len(failed) < len(records) {
 		if err := printHistory(cmd.OutOrStdout(), records, output); err != nil {
@@ -91,6 +83,23 @@ func (o *options) history(cmd *cobra.Command, args []string, output string, time
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// unanswered are the errors of the clusters that gave no answer, each under its name. Where only one was asked, or somebody
+// interrupted, that is the error.
+func unanswered[T any](ctx context.Context, answers []fleet.Result[T], several bool) (failed []error, err error) {
+	for _, a := range answers {
+		switch {
+		case a.Err == nil:
+		case ctx.Err() != nil:
+			return nil, errInterrupted
+		case len(answers) == 1 && !several:
+			return nil, a.Err
+		default:
+			failed = append(failed, fmt.Errorf("%s: %w", a.Cluster, fleet.Explain(a.Err)))
+		}
+	}
+	return failed, nil
 }
 
 // records are those of the wanted objects of one cluster.
