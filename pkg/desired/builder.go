@@ -159,7 +159,7 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if err := refuseRemote(root, dir); err != nil {
 		return err
 	}
-	resources, origins, err := buildKustomization(root, dir, ownOrigins)
+	resources, origins, err := b.buildKustomization(root, dir, ownOrigins)
 	if err != nil {
 		return fmt.Errorf("kustomize build of %q failed: %w", ks.Spec.Path, err)
 	}
@@ -214,13 +214,13 @@ func (b *Builder) substitute(ctx context.Context, ks *kustomizev1.Kustomization,
 	}
 	always := ks.GetSubstituteStrategy() == kustomizev1.SubstituteStrategyAlways
 	for _, r := range resources {
-		before := r.CurId()
+		before := coordinates(r)
 		out, err := kustomize.SubstituteVariables(ctx, b.client, spec, r,
 			kustomize.SubstituteWithStrict(true), kustomize.SubstituteWithAlways(always))
 		if err != nil {
 			return &objectError{r.GetKind(), r.GetName(), "post-build substitution", err}
 		}
-		if out == nil || r.CurId() == before {
+		if out == nil || coordinates(r) == before {
 			continue
 		}
 		// kustomize-controller puts each back in the place of the one that is called so.
@@ -231,6 +231,18 @@ func (b *Builder) substitute(ctx context.Context, ks *kustomizev1.Kustomization,
 		}
 	}
 	return nil
+}
+
+// coordinates are all by which kustomize tells resources apart.
+func coordinates(r *resource.Resource) [4]string {
+	return [4]string{r.GetApiVersion(), r.GetKind(), r.GetNamespace(), r.GetName()}
+}
+
+// namespaced reports whether the API server has the kind, and its objects have a namespace.
+func (b *Builder) namespaced(apiVersion, kind string) bool {
+	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
+	mapping, err := b.client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	return err == nil && mapping.Scope.Name() == apimeta.RESTScopeNameNamespace
 }
 
 // scopes removes the namespaces that kustomize may have set on objects of cluster-scoped kinds; the API server drops

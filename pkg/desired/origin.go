@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/resource"
 	kustypes "sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/resid"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/origin"
@@ -69,9 +70,9 @@ func generate(root, dir string, spec unstructured.Unstructured) (ownOrigins bool
 
 // buildKustomization returns the resources of the kustomization in dir and the file that each comes from, relative to
 // root; ownOrigins as of generate.
-func buildKustomization(root, dir string, ownOrigins bool) ([]*resource.Resource, map[*resource.Resource]string, error) {
+func (b *Builder) buildKustomization(root, dir string, ownOrigins bool) ([]*resource.Resource, map[*resource.Resource]string, error) {
 	if !ownOrigins {
-		if resources, files, err := buildPlain(root, dir); err == nil {
+		if resources, files, err := buildPlain(root, dir, b.namespaced); err == nil {
 			return resources, files, nil
 		}
 	}
@@ -130,8 +131,9 @@ func takeOrigins(resources []*resource.Resource, root, dir string, keep bool) (m
 func byKey(files map[*resource.Resource]string) map[Key]string {
 	out := make(map[Key]string, len(files))
 	for r, file := range files {
-		gvk := r.GetGvk()
-		out[Key{Group: gvk.Group, Kind: gvk.Kind, Namespace: r.GetNamespace(), Name: r.GetName()}] = file
+		// GetGvk reads what other builds write.
+		group, _ := resid.ParseGroupVersion(r.GetApiVersion())
+		out[Key{Group: group, Kind: r.GetKind(), Namespace: r.GetNamespace(), Name: r.GetName()}] = file
 	}
 	return out
 }

@@ -34,6 +34,9 @@ type plainBuild struct {
 	root    string
 	fs      filesys.FileSystem
 	factory *resource.Factory
+	// namespaced reports whether objects of a kind certainly have a namespace. It is not asked of kustomize, whose answer
+	// changes while another build is under way.
+	namespaced func(apiVersion, kind string) bool
 	// within are the folders that lead to the one that is read.
 	within    []string
 	seen      map[plainKey][]string
@@ -46,7 +49,7 @@ type plainKey struct{ apiVersion, kind, name string }
 
 // buildPlain returns the resources of the kustomization in dir in the order of kustomize's build, and the file below
 // root that each comes from. Its error is errNotPlain or wraps it.
-func buildPlain(root, dir string) (_ []*resource.Resource, _ map[*resource.Resource]string, err error) {
+func buildPlain(root, dir string, namespaced func(apiVersion, kind string) bool) (_ []*resource.Resource, _ map[*resource.Resource]string, err error) {
 	// As of fluxcd/pkg/kustomize.Build: kustomize panics on some malformed objects.
 	defer func() {
 		if r := recover(); r != nil {
@@ -60,7 +63,7 @@ func buildPlain(root, dir string) (_ []*resource.Resource, _ map[*resource.Resou
 		return nil, nil, fmt.Errorf("%w: %w", errNotPlain, err)
 	}
 	p := &plainBuild{
-		root: root, fs: fs, factory: provider.NewDepProvider().GetResourceFactory(),
+		root: root, fs: fs, factory: provider.NewDepProvider().GetResourceFactory(), namespaced: namespaced,
 		seen: map[plainKey][]string{}, files: map[*resource.Resource]string{},
 	}
 	if err := p.folder(dir); err != nil {
@@ -182,11 +185,9 @@ func (p *plainBuild) add(r *resource.Resource) error {
 	if namespace == "" {
 		namespace = resid.DefaultNamespace
 	}
-	if others := p.seen[key]; len(others) > 0 {
-		group, version := resid.ParseGroupVersion(key.apiVersion)
-		if slices.Contains(others, namespace) || resid.NewGvk(group, version, key.kind).IsClusterScoped() {
-			return errNotPlain
-		}
+	others := p.seen[key]
+	if slices.Contains(others, namespace) || len(others) > 0 && !p.namespaced(key.apiVersion, key.kind) {
+		return errNotPlain
 	}
 	p.seen[key] = append(p.seen[key], namespace)
 	if err := checkReferences(r); err != nil {

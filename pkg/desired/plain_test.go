@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/kustomize"
 	"sigs.k8s.io/kustomize/api/resource"
 )
@@ -54,7 +55,7 @@ func TestAPlainBuildIsThatOfKustomize(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, dir := tree(t, files)
-			resources, origins, err := buildPlain(root, dir)
+			resources, origins, err := buildPlain(root, dir, namespaced)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +135,7 @@ func TestWhatIsNotPlainIsLeftToKustomize(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, dir := tree(t, files)
-			if resources, _, err := buildPlain(root, dir); err == nil {
+			if resources, _, err := buildPlain(root, dir, namespaced); err == nil {
 				text, _ := asYAML(resources)
 				t.Fatalf("it was built to\n%s", text)
 			}
@@ -147,7 +148,7 @@ func TestASymbolicLinkIsLeftToKustomize(t *testing.T) {
 	if err := os.Symlink("b.yaml", filepath.Join(dir, "a.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := buildPlain(root, dir); err == nil {
+	if _, _, err := buildPlain(root, dir, namespaced); err == nil {
 		t.Error("a link was followed")
 	}
 }
@@ -183,10 +184,26 @@ func tree(t *testing.T, files map[string]string) (root, dir string) {
 	return root, dir
 }
 
+func namespaced(_, kind string) bool { return kind == "ConfigMap" }
+
 func inOrder(resources []*resource.Resource, files map[*resource.Resource]string) []string {
 	out := make([]string, len(resources))
 	for i, r := range resources {
 		out[i] = files[r]
 	}
 	return out
+}
+
+func TestASubstitutionThatGivesAnObjectTheNameOfAnotherFails(t *testing.T) {
+	for variable, fails := range map[string]bool{"second": true, "third": false} {
+		ks := kustomization("./", func(ks *kustomizev1.Kustomization) {
+			ks.Spec.PostBuild = &kustomizev1.PostBuild{Substitute: map[string]string{"name": variable}}
+		})
+		_, err := build(t, ks, folder{dir: t.TempDir(), files: map[string]string{
+			"a.yaml": strings.Replace(second, "second", "'${name}'", 1), "b.yaml": second,
+		}})
+		if (err != nil) != fails {
+			t.Errorf("with the name %q: %v", variable, err)
+		}
+	}
 }
