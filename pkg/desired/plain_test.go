@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/kustomize"
+	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/kustomize/api/resource"
 )
 
@@ -205,5 +207,29 @@ func TestASubstitutionThatGivesAnObjectTheNameOfAnotherFails(t *testing.T) {
 		if (err != nil) != fails {
 			t.Errorf("with the name %q: %v", variable, err)
 		}
+	}
+}
+
+func TestPlainAndOtherBuildsRunAtOnce(t *testing.T) {
+	ownTemp(t)
+	custom := "apiVersion: example.com/v1\nkind: Custom\nmetadata: {name: a, namespace: b}\n"
+	builder := NewBuilder(newClient(t, source(revision)), folder{dir: t.TempDir(), files: map[string]string{
+		"plain/a.yaml": first, "plain/b.yaml": strings.Replace(first, "shop", "bar", 1), "plain/c.yaml": custom,
+		"other/kustomization.yaml": "namePrefix: x-\nresources: [c.yaml]\n", "other/c.yaml": custom,
+	}})
+	var group errgroup.Group
+	for range 8 {
+		for path, want := range map[string]int{"plain": 3, "other": 1} {
+			group.Go(func() error {
+				state, err := builder.Build(t.Context(), kustomization(path, nil))
+				if err == nil && len(state.Objects) != want {
+					err = fmt.Errorf("%s has %d objects instead of %d", path, len(state.Objects), want)
+				}
+				return err
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
 	}
 }
