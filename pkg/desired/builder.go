@@ -20,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
 
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/redact"
@@ -159,13 +159,9 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if err := refuseRemote(root, dir); err != nil {
 		return err
 	}
-	resources, err := kustomize.SecureBuild(root, dir, false)
+	resources, origins, err := b.buildKustomization(root, dir, ownOrigins)
 	if err != nil {
 		return fmt.Errorf("kustomize build of %q failed: %w", ks.Spec.Path, err)
-	}
-	origins, err := takeOrigins(resources, root, dir, ownOrigins)
-	if err != nil {
-		return err
 	}
 	if state.learned, err = b.restamp(ctx, ks, resources); err != nil {
 		return err
@@ -173,7 +169,7 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 	if err := b.substitute(ctx, ks, spec, resources); err != nil {
 		return err
 	}
-	built, err := resources.AsYaml()
+	built, err := asYAML(resources)
 	if err != nil {
 		return err
 	}
@@ -212,25 +208,41 @@ func (b *Builder) render(ctx context.Context, ks *kustomizev1.Kustomization, roo
 
 // substitute runs the post-build substitution; variables that are missing are an error, kustomize-controller's default
 // since 1.9.
-func (b *Builder) substitute(ctx context.Context, ks *kustomizev1.Kustomization, spec unstructured.Unstructured, resources resmap.ResMap) error {
+func (b *Builder) substitute(ctx context.Context, ks *kustomizev1.Kustomization, spec unstructured.Unstructured, resources []*resource.Resource) error {
 	if ks.Spec.PostBuild == nil {
 		return nil
 	}
 	always := ks.GetSubstituteStrategy() == kustomizev1.SubstituteStrategyAlways
-	for _, resource := range resources.Resources() {
-		out, err := kustomize.SubstituteVariables(ctx, b.client, spec, resource,
+	for _, r := range resources {
+		before := coordinates(r)
+		out, err := kustomize.SubstituteVariables(ctx, b.client, spec, r,
 			kustomize.SubstituteWithStrict(true), kustomize.SubstituteWithAlways(always))
 		if err != nil {
-			return &objectError{resource.GetKind(), resource.GetName(), "post-build substitution", err}
+			return &objectError{r.GetKind(), r.GetName(), "post-build substitution", err}
 		}
-		if out == nil {
+		if out == nil || coordinates(r) == before {
 			continue
 		}
-		if _, err := resources.Replace(resource); err != nil {
-			return err
+		// kustomize-controller puts each back in the place of the one that is called so.
+		for _, other := range resources {
+			if other != r && other.CurId().Equals(r.CurId()) {
+				return &objectError{r.GetKind(), r.GetName(), "post-build substitution", errors.New("it gets the name of another object")}
+			}
 		}
 	}
 	return nil
+}
+
+// coordinates are all by which kustomize tells resources apart.
+func coordinates(r *resource.Resource) [4]string {
+	return [4]string{r.GetApiVersion(), r.GetKind(), r.GetNamespace(), r.GetName()}
+}
+
+// namespaced reports whether the API server has the kind, and its objects have a namespace.
+func (b *Builder) namespaced(apiVersion, kind string) bool {
+	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
+	mapping, err := b.client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	return err == nil && mapping.Scope.Name() == apimeta.RESTScopeNameNamespace
 }
 
 // scopes removes the namespaces that kustomize may have set on objects of cluster-scoped kinds; the API server drops

@@ -56,7 +56,7 @@ func (f folder) Fetch(_ context.Context, _ *meta.Artifact, dir string) error {
 	return nil
 }
 
-func newClient(t *testing.T, objects ...client.Object) client.Client {
+func newClient(t testing.TB, objects ...client.Object) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme} {

@@ -10,7 +10,7 @@ import (
 	identity "github.com/fluxcd/cli-utils/pkg/object"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
 
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
@@ -51,11 +51,11 @@ var hashed = regexp.MustCompile(`^(.+-)[2456789bcdfghkmt]{10}$`)
 
 // rename returns the manifests with the names that Flux gave to Secrets which it generated from files that SOPS encrypted:
 // it hashes what it decrypted. Its inventory has them.
-func rename(ks *kustomizev1.Kustomization, resources resmap.ResMap, manifests []byte) ([]byte, error) {
+func rename(ks *kustomizev1.Kustomization, resources []*resource.Resource, manifests []byte) ([]byte, error) {
 	if ks.Spec.Decryption == nil {
 		return manifests, nil
 	}
-	for _, r := range resources.Resources() {
+	for _, r := range resources {
 		parts := hashed.FindStringSubmatch(r.GetName())
 		if parts == nil || r.GetKind() != "Secret" {
 			continue

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +11,6 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/kustomize"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
 	kustypes "sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/resid"
@@ -68,15 +68,48 @@ func generate(root, dir string, spec unstructured.Unstructured) (ownOrigins bool
 	return ownOrigins, undo, nil
 }
 
+// buildKustomization returns the resources of the kustomization in dir and the file that each comes from, relative to
+// root; ownOrigins as of generate.
+func (b *Builder) buildKustomization(root, dir string, ownOrigins bool) ([]*resource.Resource, map[*resource.Resource]string, error) {
+	if !ownOrigins {
+		if resources, files, err := buildPlain(root, dir, b.namespaced); err == nil {
+			return resources, files, nil
+		}
+	}
+	built, err := kustomize.SecureBuild(root, dir, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	resources := built.Resources()
+	files, err := takeOrigins(resources, root, dir, ownOrigins)
+	return resources, files, err
+}
+
+// asYAML writes the resources as resmap.ResMap does.
+func asYAML(resources []*resource.Resource) ([]byte, error) {
+	var out bytes.Buffer
+	for i, r := range resources {
+		content, err := r.AsYAML()
+		if err != nil {
+			return nil, &objectError{r.GetKind(), r.GetName(), "writing it as YAML", err}
+		}
+		if i > 0 {
+			out.WriteString("---\n")
+		}
+		out.Write(content)
+	}
+	return out.Bytes(), nil
+}
+
 // takeOrigins returns the file that each resource comes from, relative to root, and takes the origin annotations off
 // again unless keep says that they are part of the desired state.
-func takeOrigins(resources resmap.ResMap, root, dir string, keep bool) (map[*resource.Resource]string, error) {
+func takeOrigins(resources []*resource.Resource, root, dir string, keep bool) (map[*resource.Resource]string, error) {
 	files := map[*resource.Resource]string{}
 	base, err := filepath.Rel(root, dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range resources.Resources() {
+	for _, r := range resources {
 		annotated, err := r.GetOrigin()
 		if err != nil {
 			return nil, err

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/provenance"
-	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
@@ -25,10 +25,10 @@ const stampPrefix = "kustomize-"
 
 // restamp gives the resources the managedByLabel that Flux's own build gives them, as far as they have ours. It reports
 // whether any had.
-func (b *Builder) restamp(ctx context.Context, ks *kustomizev1.Kustomization, resources resmap.ResMap) (learned bool, err error) {
+func (b *Builder) restamp(ctx context.Context, ks *kustomizev1.Kustomization, resources []*resource.Resource) (learned bool, err error) {
 	ours := stampPrefix + provenance.GetProvenance().Semver()
 	theirs := ""
-	for _, r := range resources.Resources() {
+	for _, r := range resources {
 		labels := r.GetLabels()
 		if labels[konfig.ManagedbyLabelKey] != ours {
 			continue
