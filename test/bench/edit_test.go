@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -166,7 +167,13 @@ func watch(ctx context.Context, cluster *harness.Cluster, namespace string) (*wa
 	for _, kind := range []schema.GroupVersionKind{deployments, configMaps} {
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		events, err := cluster.Admin().Watch(ctx, list, client.InNamespace(namespace))
+		// From now on: else the watch begins with all that is there, and what is measured waits behind that.
+		if err := cluster.Admin().List(ctx, list, client.Limit(1)); err != nil {
+			w.stop()
+			return nil, err
+		}
+		from := &client.ListOptions{Namespace: namespace, Raw: &metav1.ListOptions{ResourceVersion: list.GetResourceVersion()}}
+		events, err := cluster.Admin().Watch(ctx, list, from)
 		if err != nil {
 			w.stop()
 			return nil, err
