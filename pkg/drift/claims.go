@@ -2,8 +2,6 @@ package drift
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sort"
 	"sync"
@@ -13,54 +11,16 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
-// unordered are kinds that nobody puts into git and clusters are full of. Listing them costs the API server the most.
-var unordered = []schema.GroupKind{
-	{Kind: "Event"}, {Kind: "ComponentStatus"}, {Group: "events.k8s.io", Kind: "Event"}, {Group: "coordination.k8s.io", Kind: "Lease"},
-}
-
 // claimed is an object that carries an owner's labels, with proof that Flux applied it.
 type claimed struct {
 	object Object
 	owner  ownership.Owner
-}
-
-// servedKind is a kind that the cluster serves.
-type servedKind struct {
-	schema.GroupVersionKind
-	namespaced bool
-}
-
-// kinds are the kinds whose objects can be listed, in the versions that the API server prefers.
-func (s *Scanner) kinds(selection Selection) ([]servedKind, error) {
-	lists, err := s.Discovery.ServerPreferredResources()
-	if failed := (*discovery.ErrGroupDiscoveryFailed)(nil); err != nil && !errors.As(err, &failed) {
-		return nil, fmt.Errorf("the cluster does not tell which kinds it has: %w", err)
-	}
-	var out []servedKind
-	for _, list := range lists {
-		version, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
-			return nil, err
-		}
-		for _, resource := range list.APIResources {
-			kind := version.WithKind(resource.Kind)
-			switch {
-			case !slices.Contains(resource.Verbs, "list") || slices.Contains(unordered, kind.GroupKind()),
-				len(selection.Kinds) > 0 && !slices.Contains(selection.Kinds, kind.GroupKind()),
-				selection.Namespace != "" && !resource.Namespaced:
-				continue
-			}
-			out = append(out, servedKind{kind, resource.Namespaced})
-		}
-	}
-	return out, nil
 }
 
 // claims lists the objects of these kinds that carry the labels of an owner of the search's kind with proof, in these
@@ -101,6 +61,9 @@ func (s *Scanner) claimsIn(ctx context.Context, at place, known *known, search s
 		if listed != nil {
 			return search.among(listed, known, selection)
 		}
+	}
+	if claims, ok := search.ahead.at(at); ok {
+		return claims, nil
 	}
 	return s.claimsOf(ctx, at, search, selection)
 }

@@ -107,7 +107,9 @@ func (l *liveObjects) prefetch(ctx context.Context, owners []kustomizev1.Kustomi
 	}
 	var group sync.WaitGroup
 	for gvk := range kinds {
-		group.Go(func() { l.read(ctx, place{kind: gvk}) })
+		at := place{kind: gvk}
+		l.list(at) // begun, though the list itself is still to come
+		group.Go(func() { l.read(ctx, at) })
 	}
 	return group.Wait
 }
@@ -119,6 +121,13 @@ func (l *liveObjects) listed(at place) map[desired.Key]listedObject {
 		return nil
 	}
 	return list.objects
+}
+
+// begun reports whether somebody wants the objects of a place, or of its kind in the whole cluster, listed.
+func (l *liveObjects) begun(at place) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lists[at] != nil || l.lists[place{kind: at.kind}] != nil
 }
 
 // namespaces are those in which something could be listed that could not be listed in the whole cluster.

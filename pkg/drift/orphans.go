@@ -35,17 +35,11 @@ type KindError struct {
 	Namespaces []string
 }
 
-// search looks for the orphans of one kind of owner among objects that are listed by its label.
-type search struct {
-	owners ownership.Kind
-	live   *liveObjects
-}
-
 // orphans finds the objects that carry the labels of an owner and a managedFields entry of its controller, and that no
 // owner has in its inventory or desired state: Flux left them behind, and prunes them no more. Of every kind that the
 // cluster serves only metadata is listed, by label.
-func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, searches []search, selection Selection) error {
-	kinds, err := s.kinds(selection)
+func (s *Scanner) orphans(ctx context.Context, result *Result, known *known, searches []search, served func() ([]servedKind, error), selection Selection) error {
+	kinds, err := served()
 	if err != nil {
 		return err
 	}

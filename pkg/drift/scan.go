@@ -174,9 +174,16 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	live := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.Kustomization.NameLabel(), vouched: vouched}
 	releases := &liveObjects{client: s.Client, pages: s.Pages, label: ownership.HelmRelease.NameLabel(), vouched: vouched}
 	known := &known{objects: map[desired.Key]bool{}, built: map[ownership.Owner]bool{}, released: map[ownership.Owner]int{}, files: map[ownership.Owner]string{}}
+	var searches []search
+	if s.Discovery != nil && !selection.OwnersOnly {
+		searches = owners.searches(selection, live, releases)
+	}
+	kinds := sync.OnceValues(func() ([]servedKind, error) { return s.kinds(selection) })
+	searchedAhead := func() {}
 	if !selection.OwnersOnly {
-		wait := live.prefetch(ctx, owners.kustomizations, selection)
-		defer wait()
+		defer live.prefetch(ctx, owners.kustomizations, selection)()
+		searchedAhead = s.searchAhead(ctx, searches, kinds, len(owners.releases), selection)
+		defer searchedAhead()
 	}
 	result.Owners = append(result.Owners, s.each(len(owners.kustomizations)+len(owners.releases), len(owners.kustomizations), func(i int) OwnerResult {
 		if n := len(owners.kustomizations); i >= n {
@@ -187,16 +194,10 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 		return s.owner(ctx, builder, ks, owner, live, selection, known)
 	})...)
 	s.locateReleases(ctx, builder, result.Owners, owners.releases, known)
-	var searches []search
-	if selection.Owner.Kind != ownership.HelmRelease {
-		searches = append(searches, search{ownership.Kustomization, live})
-	}
-	if selection.Owner.Kind != ownership.Kustomization && selection.Checkout == nil && !owners.withoutReleases {
-		searches = append(searches, search{ownership.HelmRelease, releases})
-	}
-	if s.Discovery != nil && !selection.OwnersOnly {
+	if len(searches) > 0 {
+		searchedAhead()
 		// What was found before the time was over is a result.
-		if err := s.orphans(ctx, result, known, searches, selection); err != nil && ctx.Err() == nil {
+		if err := s.orphans(ctx, result, known, searches, kinds, selection); err != nil && ctx.Err() == nil {
 			return nil, err
 		}
 	}
