@@ -81,19 +81,20 @@ func (g *glasses) active(ctx context.Context, owner ownership.Owner, object desi
 }
 
 // addHolds adds what holds Flux off the objects of BreakGlasses.
-func (g *glasses) addHolds(mgr manager.Manager, o *options) error {
+func (g *glasses) addHolds(mgr manager.Manager, o *options) (*hold.Controller, error) {
 	instruments, err := hold.NewMetrics(metrics.Registry, g.lookups.BreakGlasses)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	log := mgr.GetLogger().WithName("hold")
 	if err := mgr.Add(&hold.Pruner{Client: g.direct, Clock: g.clock, Log: log, Retention: o.breakGlassRetention, Limit: o.recordLimit}); err != nil {
-		return err
+		return nil, err
 	}
-	return (&hold.Controller{
+	controller := &hold.Controller{
 		Client: g.direct, Mapper: mgr.GetRESTMapper(), Policy: g.policy, Desired: g.lookups.Store, OverrideManagers: o.overrideManagers,
 		Clock: g.clock, Metrics: instruments, Recorder: mgr.GetEventRecorder("gitops-drift"), Log: log,
-	}).SetupWithManager(mgr)
+	}
+	return controller, controller.SetupWithManager(mgr)
 }
 
 // tell has the loop look again at what it left alone when a BreakGlass changes.

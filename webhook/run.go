@@ -31,6 +31,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/breakglass"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/follow"
+	"github.com/gitops-drift/gitops-drift/pkg/hold"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/pkg/policy"
 	"github.com/gitops-drift/gitops-drift/pkg/record"
@@ -138,7 +139,8 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.C
 	if err := addWebhook(mgr, o, lookups, glasses, mux, tell); err != nil || o.withoutFlux {
 		return err
 	}
-	if err := glasses.addHolds(mgr, o); err != nil {
+	holds, err := glasses.addHolds(mgr, o)
+	if err != nil {
 		return err
 	}
 	builder := desired.NewBuilder(direct, desired.NewClusterFetcher())
@@ -156,11 +158,11 @@ func setUp(ctx context.Context, mgr manager.Manager, o *options, direct client.C
 			return err
 		}
 	}
-	return addLoop(ctx, mgr, o, store, releases, glasses)
+	return addLoop(ctx, mgr, o, store, releases, glasses, holds)
 }
 
 // addLoop adds the restore loop, which runs on the leader.
-func addLoop(ctx context.Context, mgr manager.Manager, o *options, store, releases *desired.Store, glasses *glasses) error {
+func addLoop(ctx context.Context, mgr manager.Manager, o *options, store, releases *desired.Store, glasses *glasses, holds *hold.Controller) error {
 	loop, err := restore.New(restore.Options{
 		Config:   mgr.GetConfig(),
 		Mapper:   mgr.GetRESTMapper(),
@@ -172,6 +174,7 @@ func addLoop(ctx context.Context, mgr manager.Manager, o *options, store, releas
 			return err == nil && p != nil && p.Spec.Restore
 		},
 		Glass:                 glasses.active,
+		Reclaim:               holds.Reclaim,
 		Additions:             glasses.additions,
 		Metrics:               metrics.Registry,
 		Recorder:              mgr.GetEventRecorder("gitops-drift"),

@@ -121,7 +121,10 @@ func (e *events) compare(obj any) error {
 		}
 		return nil
 	}
-	if e.asWanted(state.Owner, want.Unstructured, live, managers) {
+	// Whether there is a BreakGlass for it is for a worker to find out.
+	if _, held := ownership.HoldOf(live); held {
+		e.differs(key)
+	} else if e.asWanted(state.Owner, want.Unstructured, live, managers) {
 		e.settled(key)
 	} else if !e.equal(want, state, live) {
 		e.differs(key)

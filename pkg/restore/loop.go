@@ -47,7 +47,7 @@ func urgency(key desired.Key, least int) int {
 	return least
 }
 
-// Options are what a Loop works with. All fields but Releases, Glass, Additions, Log and those after Log are required.
+// Options are what a Loop works with. All fields but Releases, Glass, Reclaim, Additions, Log and those after Log are required.
 type Options struct {
 	// Config reaches the API server with this controller's rights; it must be allowed to impersonate the service
 	// accounts that owners name. Client-side rate limits are taken off: the API server has its own.
@@ -68,6 +68,9 @@ type Options struct {
 	// asked before a write, and before Flux is asked for one. Nil if there are none. Loop.PolicyChanged says that one has
 	// ended before its time.
 	Glass func(ctx context.Context, owner ownership.Owner, object desired.Key) (time.Duration, error)
+	// Reclaim gives an object back to Flux that says to be held for a BreakGlass, if there is none, and reports whether it
+	// did; nil leaves it held.
+	Reclaim func(ctx context.Context, object desired.Key) (bool, error)
 	// Additions says what becomes of fields that people added and Flux leaves in place; nil leaves them all. It is called like
 	// Allowed.
 	Additions func(owner ownership.Owner, object desired.Key) Additions

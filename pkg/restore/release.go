@@ -98,6 +98,9 @@ func (l *Loop) restoreReleased(ctx context.Context, o *outcome) (Reason, error) 
 	if err := l.look(ctx, o); err != nil {
 		return "", err
 	}
+	if reclaimed, err := l.reclaimed(ctx, o); reclaimed || err != nil {
+		return "", err
+	}
 	var p proof
 	rule := l.additions(state.Owner, key)
 	if o.live != nil {

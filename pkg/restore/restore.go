@@ -127,6 +127,17 @@ func (l *Loop) glass(ctx context.Context, o *outcome) (bool, error) {
 	return o.broken > 0, err
 }
 
+// reclaimed reports whether the object was held for a BreakGlass that is not there, and is no more. That shows up as an event.
+func (l *Loop) reclaimed(ctx context.Context, o *outcome) (bool, error) {
+	if l.options.Reclaim == nil || o.live == nil {
+		return false, nil
+	}
+	if _, held := ownership.HoldOf(o.live); !held {
+		return false, nil
+	}
+	return l.options.Reclaim(ctx, o.key)
+}
+
 // failed has an object tried again later.
 func (l *Loop) failed(o *outcome, err error) {
 	delay := l.tracks.failed(o.key, time.Now())
@@ -189,6 +200,9 @@ func (l *Loop) restore(ctx context.Context, o *outcome) (Reason, error) {
 		}
 	}
 	if err := l.look(ctx, o); err != nil {
+		return "", err
+	}
+	if reclaimed, err := l.reclaimed(ctx, o); reclaimed || err != nil {
 		return "", err
 	}
 	live := o.live

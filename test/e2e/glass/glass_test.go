@@ -106,6 +106,24 @@ labels: {helm.toolkit.fluxcd.io/name: shop, helm.toolkit.fluxcd.io/namespace: pa
 	}
 }
 
+func TestAHoldWithoutItsBreakGlassGoes(t *testing.T) {
+	open(t, "forced", "10m")
+	eventually(t, "Flux is held off", func() bool { return held(t, "forced") })
+	product.Kill()
+	must(t, "", "delete", "breakglass", "forced", "--wait=false")
+	must(t, "", "patch", "breakglass", "forced", "--type=merge", `-p={"metadata":{"finalizers":null}}`)
+	if err := product.Restart(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	gone := func() bool { _, ours := ownership.HoldOf(deployment(t)); return !ours }
+	eventually(t, "Flux has its object back", gone)
+	unjudged(t, "", "-n", "payments", "annotate", "deployment/payments-api", ownership.Reconcile+"=disabled", ownership.Hold+`={"breakGlass":"none","sets":"`+ownership.Reconcile+`"}`)
+	eventually(t, "a hold that somebody made up is gone", gone)
+	if value, left := deployment(t).Annotations[ownership.Reconcile]; left {
+		t.Errorf("left behind: %s", value)
+	}
+}
+
 func TestAnOptOutOfSomebodyElseStays(t *testing.T) {
 	optOut := func(change string) {
 		t.Helper()
