@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // Applies the example repository with the real Flux, cluster after cluster to the one there is, from the
@@ -14,23 +15,23 @@ func TestFleetIsValidForEveryCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	repo, err := shared.NewRepo(testContext(t), filepath.Join(root, "manifests", "examples", "fleet"))
+	repo, err := shared.NewRepo(patient.Context(t), filepath.Join(root, "manifests", "examples", "fleet"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := shared.Publish(testContext(t), harness.Publication{Dir: repo.Dir}); err != nil {
+	if _, err := shared.Publish(patient.Context(t), harness.Publication{Dir: repo.Dir}); err != nil {
 		t.Fatal(err)
 	}
 	for _, cluster := range []string{"prod-eu", "prod-us", "prod-ap", "stage", "dev"} {
 		t.Run(cluster, func(t *testing.T) {
-			apply, err := shared.Kubectl(testContext(t), harness.Admin, "", "apply", "--server-side", "--field-manager=flux",
+			apply, err := shared.Kubectl(patient.Context(t), harness.Admin, "", "apply", "--server-side", "--field-manager=flux",
 				"-f", filepath.Join(repo.Dir, "clusters", cluster))
 			if err != nil || apply.Code != 0 {
 				t.Fatal(apply, err)
 			}
 			got := reconcile(t, harness.OnCall, "ks/infrastructure", "ks/apps")
 			expect(t, got, 0, `OBJECT .*\nkustomization/infrastructure +ready .*\nkustomization/apps +ready .*`, ``)
-			deployed, err := shared.Kubectl(testContext(t), harness.OnCall, "", "get", "deployment", "payments-api", "-n", "payments",
+			deployed, err := shared.Kubectl(patient.Context(t), harness.OnCall, "", "get", "deployment", "payments-api", "-n", "payments",
 				"-o", "jsonpath={.metadata.labels.contoso\\.com/environment} {.spec.template.spec.containers[0].resources.limits.memory}")
 			if err != nil {
 				t.Fatal(err)

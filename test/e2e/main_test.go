@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // shared is the cluster of all tests that need none of their own.
@@ -34,14 +35,6 @@ func run(m *testing.M) int {
 	})
 }
 
-// testContext ends before the test binary's own time limit hits.
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // application is a Kustomization of one ConfigMap "app" in a namespace of its own, and its source; all
 // but the ConfigMap have the same name.
 type application struct {
@@ -52,7 +45,7 @@ type application struct {
 // newApplication publishes the first commit, whose value is "first", and leaves the rest to Flux.
 func newApplication(t *testing.T, name string) application {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	from := t.TempDir()
 	if err := os.WriteFile(filepath.Join(from, "app.yaml"), []byte(configMap(name, "first")), 0o600); err != nil {
 		t.Fatal(err)
@@ -89,7 +82,7 @@ func configMap(namespace, value string) string {
 // publish makes the last commit the source's artifact and returns its revision.
 func (a application) publish(t *testing.T) string {
 	t.Helper()
-	artifact, err := shared.Publish(testContext(t), harness.Publication{Source: a.key, Dir: a.repo.Dir})
+	artifact, err := shared.Publish(patient.Context(t), harness.Publication{Source: a.key, Dir: a.repo.Dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +95,7 @@ func (a application) commit(t *testing.T, path, content string) {
 	if err := a.repo.WriteFile(path, content); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.repo.Commit(testContext(t), "Change "+path); err != nil {
+	if _, err := a.repo.Commit(patient.Context(t), "Change "+path); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -111,7 +104,7 @@ func (a application) commit(t *testing.T, path, content string) {
 func (a application) value(t *testing.T) string {
 	t.Helper()
 	object := &corev1.ConfigMap{}
-	if err := shared.Admin().Get(testContext(t), client.ObjectKey{Namespace: a.key.Name, Name: "app"}, object); err != nil {
+	if err := shared.Admin().Get(patient.Context(t), client.ObjectKey{Namespace: a.key.Name, Name: "app"}, object); err != nil {
 		t.Fatal(err)
 	}
 	return object.Data["key"]
@@ -121,20 +114,8 @@ func (a application) value(t *testing.T) string {
 func (a application) kustomization(t *testing.T) *kustomizev1.Kustomization {
 	t.Helper()
 	object := &kustomizev1.Kustomization{}
-	if err := shared.Admin().Get(testContext(t), a.key, object); err != nil {
+	if err := shared.Admin().Get(patient.Context(t), a.key, object); err != nil {
 		t.Fatal(err)
 	}
 	return object
-}
-
-// eventually fails the test if the condition does not come true.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so: %s", what)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 const reconcileProgram = "kubectl-gitops_reconcile"
@@ -25,7 +26,7 @@ const reconcileProgram = "kubectl-gitops_reconcile"
 // reconcile runs the plugin.
 func reconcile(t *testing.T, user harness.User, args ...string) harness.Result {
 	t.Helper()
-	result, err := shared.Run(testContext(t), user, "", reconcileProgram, args...)
+	result, err := shared.Run(patient.Context(t), user, "", reconcileProgram, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ type running struct {
 
 func startReconcile(t *testing.T, args ...string) *running {
 	t.Helper()
-	cmd, err := shared.Command(testContext(t), harness.OnCall, reconcileProgram, args...)
+	cmd, err := shared.Command(patient.Context(t), harness.OnCall, reconcileProgram, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,12 +98,12 @@ func TestReconcileUndoesAnEditAtOnce(t *testing.T) {
 	expect(t, reconcile(t, harness.OnCall, "kustomization/"+app.key.Name), 0,
 		`OBJECT +STATE +REVISION +TOOK\nkustomization/reconcile-ready +ready +main@sha1:[0-9a-f]{7} +[0-9.]+s\n`, ``)
 
-	edit, err := shared.Kubectl(testContext(t), harness.OnCall, "", "patch", "configmap", "app", "-n", app.key.Name,
+	edit, err := shared.Kubectl(patient.Context(t), harness.OnCall, "", "patch", "configmap", "app", "-n", app.key.Name,
 		"--type=merge", "-p", `{"data":{"key":"edited"}}`)
 	if err != nil || edit.Code != 0 {
 		t.Fatal(edit, err)
 	}
-	viaKubectl, err := shared.Kubectl(testContext(t), harness.OnCall, "", "gitops-reconcile", "ks/"+app.key.Name)
+	viaKubectl, err := shared.Kubectl(patient.Context(t), harness.OnCall, "", "gitops-reconcile", "ks/"+app.key.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,9 +125,9 @@ func TestReconcileWithSourceFetchesFirst(t *testing.T) {
 	process := startReconcile(t, "ks/"+app.key.Name, "--with-source")
 	before := app.requested(t)
 	// The test is source-controller: it answers a request with what git has now.
-	eventually(t, "the source is requested", func() bool {
+	patient.Until(t, "the source is requested", func() bool {
 		source := &sourcev1.GitRepository{}
-		if err := shared.Admin().Get(testContext(t), app.key, source); err != nil {
+		if err := shared.Admin().Get(patient.Context(t), app.key, source); err != nil {
 			t.Fatal(err)
 		}
 		return source.Annotations[meta.ReconcileRequestAnnotation] != ""
@@ -147,8 +148,8 @@ func TestReconcileSaysWhySourceFailed(t *testing.T) {
 	app := newApplication(t, "reconcile-source-fails")
 	process := startReconcile(t, "ks/"+app.key.Name, "--with-source")
 	source := &sourcev1.GitRepository{}
-	eventually(t, "the source is requested", func() bool {
-		if err := shared.Admin().Get(testContext(t), app.key, source); err != nil {
+	patient.Until(t, "the source is requested", func() bool {
+		if err := shared.Admin().Get(patient.Context(t), app.key, source); err != nil {
 			t.Fatal(err)
 		}
 		return source.Annotations[meta.ReconcileRequestAnnotation] != ""
@@ -159,7 +160,7 @@ func TestReconcileSaysWhySourceFailed(t *testing.T) {
 		Type: meta.ReadyCondition, Status: metav1.ConditionFalse, Reason: "GitOperationFailed",
 		Message: "authentication required", LastTransitionTime: metav1.Now(),
 	}}
-	if err := shared.Admin().Status().Patch(testContext(t), source, client.MergeFrom(before)); err != nil {
+	if err := shared.Admin().Status().Patch(patient.Context(t), source, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, process.wait(), 1, `OBJECT .*
@@ -199,7 +200,7 @@ func TestReconcileAsksForNothingIfSomethingIsInTheWay(t *testing.T) {
 	app := newApplication(t, "reconcile-suspended")
 	suspended := app.kustomization(t)
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"suspend":true}}`))
-	if err := shared.Admin().Patch(testContext(t), suspended, patch); err != nil {
+	if err := shared.Admin().Patch(patient.Context(t), suspended, patch); err != nil {
 		t.Fatal(err)
 	}
 	other := newApplication(t, "reconcile-other")
@@ -228,7 +229,7 @@ func TestReconcileAsksForNothingIfSomethingIsInTheWay(t *testing.T) {
 }
 
 func TestReconcileWithoutFlux(t *testing.T) {
-	bare, err := harness.Start(testContext(t), harness.Options{WithoutFlux: true})
+	bare, err := harness.Start(patient.Context(t), harness.Options{WithoutFlux: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestReconcileWithoutFlux(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	got, err := bare.Run(testContext(t), harness.OnCall, "", reconcileProgram, "ks/apps")
+	got, err := bare.Run(patient.Context(t), harness.OnCall, "", reconcileProgram, "ks/apps")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +255,7 @@ func TestTwoPeopleEachGetTheOutcomeOfTheirOwnRequest(t *testing.T) {
 	expect(t, reconcile(t, harness.OnCall, "ks/"+app.key.Name), 0, `.*`, ``)
 
 	var handled sync.Map
-	watcher, err := shared.Admin().Watch(testContext(t), &kustomizev1.KustomizationList{},
+	watcher, err := shared.Admin().Watch(patient.Context(t), &kustomizev1.KustomizationList{},
 		client.InNamespace(app.key.Namespace), client.MatchingFields{"metadata.name": app.key.Name})
 	if err != nil {
 		t.Fatal(err)
@@ -272,10 +273,10 @@ func TestTwoPeopleEachGetTheOutcomeOfTheirOwnRequest(t *testing.T) {
 	thaw := freezeFlux(t)
 	before := app.requested(t)
 	first := startReconcile(t, "ks/"+app.key.Name)
-	eventually(t, "the first request is made", func() bool { return app.requested(t) != before })
+	patient.Until(t, "the first request is made", func() bool { return app.requested(t) != before })
 	firstToken := app.requested(t)
 	second := startReconcile(t, "ks/"+app.key.Name)
-	eventually(t, "the second request is made", func() bool { return app.requested(t) != firstToken })
+	patient.Until(t, "the second request is made", func() bool { return app.requested(t) != firstToken })
 	secondToken := app.requested(t)
 	thaw()
 
@@ -283,7 +284,7 @@ func TestTwoPeopleEachGetTheOutcomeOfTheirOwnRequest(t *testing.T) {
 		expect(t, process.wait(), 0, `.*\nkustomization/reconcile-two +ready .*`, ``)
 	}
 	// Of the first, that is its first token, or, where Flux saw only the second, the one that it asked again with.
-	eventually(t, "the watch shows that Flux handled a request of each", func() bool {
+	patient.Until(t, "the watch shows that Flux handled a request of each", func() bool {
 		_, ofSecond := handled.Load(secondToken)
 		others := 0
 		handled.Range(func(token, _ any) bool {
@@ -308,7 +309,7 @@ func TestReconcileStopsWaitingButFluxGoesOn(t *testing.T) {
 
 	timedOut := app.requested(t)
 	process := startReconcile(t, "ks/"+app.key.Name)
-	eventually(t, "the request is made", func() bool { now := app.requested(t); return now != before && now != timedOut })
+	patient.Until(t, "the request is made", func() bool { now := app.requested(t); return now != before && now != timedOut })
 	if err := process.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +324,7 @@ func TestReconcileStopsWaitingButFluxGoesOn(t *testing.T) {
 	}
 	thaw()
 	requested = app.requested(t)
-	eventually(t, "Flux handles the request", func() bool {
+	patient.Until(t, "Flux handles the request", func() bool {
 		return app.kustomization(t).Status.LastHandledReconcileAt == requested
 	})
 }

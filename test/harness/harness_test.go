@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // shared is the cluster of all tests that need no cluster of their own.
@@ -56,18 +57,10 @@ func run(m *testing.M) int {
 	return code
 }
 
-// testContext ends before the test binary's own time limit hits.
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // application makes a repository with one ConfigMap in a new namespace, named as the Kustomization that applies it.
 func application(t *testing.T, name string) (*harness.Repo, client.ObjectKey) {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	from := t.TempDir()
 	if err := os.WriteFile(filepath.Join(from, "app.yaml"), []byte(configMap(name, "first")), 0o600); err != nil {
 		t.Fatal(err)
@@ -102,7 +95,7 @@ func configMap(namespace, value string) string {
 
 func publish(t *testing.T, repo *harness.Repo, source client.ObjectKey, fault harness.Fault) string {
 	t.Helper()
-	artifact, err := shared.Publish(testContext(t), harness.Publication{Source: source, Dir: repo.Dir, Fault: fault})
+	artifact, err := shared.Publish(patient.Context(t), harness.Publication{Source: source, Dir: repo.Dir, Fault: fault})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,14 +105,14 @@ func publish(t *testing.T, repo *harness.Repo, source client.ObjectKey, fault ha
 func value(t *testing.T, namespace string) string {
 	t.Helper()
 	var applied corev1.ConfigMap
-	if err := shared.Admin().Get(testContext(t), client.ObjectKey{Namespace: namespace, Name: "app"}, &applied); err != nil {
+	if err := shared.Admin().Get(patient.Context(t), client.ObjectKey{Namespace: namespace, Name: "app"}, &applied); err != nil {
 		t.Fatal(err)
 	}
 	return applied.Data["key"]
 }
 
 func TestFluxAppliesPublishedCommitsUnderItsPodsIdentity(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	repo, key := application(t, "commits")
 	for _, want := range []string{"first", "second"} {
 		if want != "first" {
@@ -190,20 +183,20 @@ func TestReconcileReportsABrokenArtifact(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			publish(t, repo, key, test.fault)
-			_, err := shared.Reconcile(testContext(t), key)
+			_, err := shared.Reconcile(patient.Context(t), key)
 			if !errors.Is(err, harness.ErrNotReady) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error is %v, want ErrNotReady and the word %q", err, test.want)
 			}
 		})
 	}
 	publish(t, repo, key, harness.NoFault)
-	if _, err := shared.Reconcile(testContext(t), key); err != nil {
+	if _, err := shared.Reconcile(patient.Context(t), key); err != nil {
 		t.Errorf("sound again, yet: %v", err)
 	}
 }
 
 func TestReconcileRefusesASuspendedKustomization(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	repo, key := application(t, "suspended")
 	publish(t, repo, key, harness.NoFault)
 	if _, err := shared.Reconcile(ctx, key); err != nil {
@@ -220,7 +213,7 @@ func TestReconcileRefusesASuspendedKustomization(t *testing.T) {
 }
 
 func TestPackingIsReproducibleAndBelowAFolder(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	repo, key := application(t, "folder")
 	if err := repo.WriteFile("below/app.yaml", configMap("folder", "below")); err != nil {
 		t.Fatal(err)
@@ -252,7 +245,7 @@ func TestPackingIsReproducibleAndBelowAFolder(t *testing.T) {
 }
 
 func TestControllerManagerComesBack(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	manager := func() int {
 		t.Helper()
 		running, err := processesOf(shared.Dir())

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 const nodeManifests = `
@@ -34,7 +35,7 @@ spec: {template: {spec: {restartPolicy: Never, containers: [{name: once, image: 
 `
 
 func TestWorkloadsRunRollAndFinishOnANode(t *testing.T) {
-	ctx, cancel := context.WithCancel(testContext(t))
+	ctx, cancel := context.WithCancel(patient.Context(t))
 	defer cancel()
 	if err := shared.StartNode(ctx); err != nil {
 		t.Fatal(err)

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // kubeseal runs the real kubeseal as the developer and fails the test if it does.
 func kubeseal(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
-	result, err := shared.Run(testContext(t), harness.Dev, stdin, "kubeseal", args...)
+	result, err := shared.Run(patient.Context(t), harness.Dev, stdin, "kubeseal", args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +23,7 @@ func kubeseal(t *testing.T, stdin string, args ...string) string {
 }
 
 func TestSealedSecretsAreOpenedByTheRealController(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	controller, err := shared.StartSealedSecrets(ctx, "--key-size=2048", "--key-renew-period=0")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // victimEnv makes the test binary the victim of the kill -9 test.
@@ -50,7 +51,7 @@ func TestNothingIsLeftAfterKill9(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(testContext(t), self)
+	cmd := exec.CommandContext(patient.Context(t), self)
 	cmd.Env = append(os.Environ(), victimEnv+"=1")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -98,7 +99,7 @@ func TestNothingIsLeftAfterKill9(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if result, err := shared.Kubectl(testContext(t), harness.Admin, "", "get", "namespaces"); err != nil || result.Code != 0 {
+	if result, err := shared.Kubectl(patient.Context(t), harness.Admin, "", "get", "namespaces"); err != nil || result.Code != 0 {
 		t.Errorf("the other harness is gone too: %+v, %v", result, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // webhookManifests are a controller of two replicas whose webhook stands before ConfigMaps of its namespace.
@@ -91,7 +92,7 @@ func standInWorkload(t *testing.T, kind, certFile, keyFile string) harness.Workl
 }
 
 func TestWorkloadsRunAsPodsBehindTheirService(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	certPEM, keyPEM, err := cert.GenerateSelfSignedCertKey("webhook.standin.svc", nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +183,7 @@ func TestWorkloadsRunAsPodsBehindTheirService(t *testing.T) {
 }
 
 func TestPeopleHaveTheirGroupsAndRights(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	for _, test := range []struct {
 		user      harness.User
 		group     string
@@ -210,7 +211,7 @@ func TestPeopleHaveTheirGroupsAndRights(t *testing.T) {
 
 func TestAMissingProgramSaysWhatToRun(t *testing.T) {
 	t.Setenv(harness.BinEnv, t.TempDir())
-	_, err := harness.Start(testContext(t), harness.Options{})
+	_, err := harness.Start(patient.Context(t), harness.Options{})
 	if err == nil || !strings.Contains(err.Error(), "make controlplane") {
 		t.Errorf("error is %v, want one that names `make controlplane`", err)
 	}

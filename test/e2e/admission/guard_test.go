@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // spoofed is payments-api as somebody applies it who calls himself Flux.
@@ -40,7 +41,7 @@ metadata:
 `
 
 func TestARefusalReadsAsDesigned(t *testing.T) {
-	revision, err := reconcile(testContext(t))
+	revision, err := reconcile(patient.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func TestADeletecollectionIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = oncall.DeleteAllOf(testContext(t), &corev1.ConfigMap{}, client.InNamespace("payments"), client.MatchingLabels{"kustomize.toolkit.fluxcd.io/name": "apps"})
+	err = oncall.DeleteAllOf(patient.Context(t), &corev1.ConfigMap{}, client.InNamespace("payments"), client.MatchingLabels{"kustomize.toolkit.fluxcd.io/name": "apps"})
 	if err == nil || !strings.Contains(err.Error(), "ConfigMap payments/payments-api is managed by") {
 		t.Errorf("got %v", err)
 	}
@@ -144,7 +145,7 @@ func TestARestartIsAdmittedWithAWarning(t *testing.T) {
 }
 
 func TestAChangeThroughGitGoesThrough(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	for _, currency := range []string{"USD", "EUR"} {
 		change(t, "payments-api/config.yaml", "currency: ", currency)
 		if _, err := reconcile(ctx); err != nil {
@@ -202,7 +203,7 @@ func TestWarnAdmitsAndSaysSo(t *testing.T) {
 			t.Errorf("exit code %d, want %s in %s", result.Code, want, result.Stderr)
 		}
 	}
-	if _, err := reconcile(testContext(t)); err != nil {
+	if _, err := reconcile(patient.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -245,7 +246,7 @@ func TestNoSecretsValueIsLeftBehind(t *testing.T) {
 }
 
 func TestClusterControllersAreNotInTheWay(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	for _, replicas := range []string{"3", "2"} {
 		change(t, "payments-api/deployment.yaml", "replicas: ", replicas)
 		if _, err := reconcile(ctx); err != nil {
@@ -268,7 +269,7 @@ func TestClusterControllersAreNotInTheWay(t *testing.T) {
 
 // TestDriftCanBeLookedAtUnderDeny has the plugin, run by a person, compare by dry-runs that apply what git says.
 func TestDriftCanBeLookedAtUnderDeny(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	setAction(t, "Record")
 	for _, args := range [][]string{
 		{"set", "resources", "deployment/payments-api", "--limits=cpu=3,memory=1Gi"},

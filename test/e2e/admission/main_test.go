@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 var (
@@ -97,18 +98,10 @@ func reconcile(ctx context.Context) (string, error) {
 	}
 }
 
-// testContext ends before the test binary's own time limit hits.
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // kubectl runs the real kubectl as the engineer on call.
 func kubectl(t *testing.T, stdin string, args ...string) harness.Result {
 	t.Helper()
-	result, err := cluster.Kubectl(testContext(t), harness.OnCall, stdin, args...)
+	result, err := cluster.Kubectl(patient.Context(t), harness.OnCall, stdin, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // afterwards runs kubectl when the test is over, and waits until the policy enforce is what it is for all tests.
@@ -74,12 +75,12 @@ func TestScopes(t *testing.T) {
 
 	must(t, "", "patch", "editpolicy", "enforce", "--type=merge", `-p={"spec":{"scope":"Declared"}}`)
 	afterwards(t, "patch", "editpolicy", "enforce", "--type=merge", `-p={"spec":{"scope":"Drift"}}`)
-	eventually(t, "an addition is admitted", func() bool { return admitted(addition) })
+	patient.Until(t, "an addition is admitted", func() bool { return admitted(addition) })
 	if admitted(declared) || !admitted(unseen) {
 		t.Error("scope Declared is not what it says")
 	}
 	must(t, "", "patch", "editpolicy", "enforce", "--type=merge", `-p={"spec":{"scope":"All"}}`)
-	eventually(t, "everything is refused", func() bool { return !admitted(unseen) })
+	patient.Until(t, "everything is refused", func() bool { return !admitted(unseen) })
 	if admitted(declared) || admitted(addition) {
 		t.Error("scope All is not what it says")
 	}
@@ -93,7 +94,7 @@ func TestScopes(t *testing.T) {
 		}
 	}
 	// Neither Flux nor the cluster's controllers are in anybody's scope.
-	if _, err := reconcile(testContext(t)); err != nil {
+	if _, err := reconcile(patient.Context(t)); err != nil {
 		t.Error(err)
 	}
 }
@@ -107,9 +108,9 @@ func TestAPolicyThatCannotBeReadSaysSo(t *testing.T) {
 	}
 	usePolicy(t, "probe", policy("team-["))
 	want := `1 1 False spec.match.namespaces[0]: "team-[" is no pattern that can be read, so it matches nothing but this very text`
-	eventually(t, "the condition is false", func() bool { return accepted() == want })
+	patient.Until(t, "the condition is false", func() bool { return accepted() == want })
 	must(t, policy("team-*"), "apply", "--server-side", "--force-conflicts", "-f-")
-	eventually(t, "the condition is true", func() bool { return strings.HasPrefix(accepted(), "2 2 True ") })
+	patient.Until(t, "the condition is true", func() bool { return strings.HasPrefix(accepted(), "2 2 True ") })
 	if table := must(t, "", "get", "editpolicies"); !strings.Contains(table, "ACCEPTED") {
 		t.Errorf("kubectl shows\n%s", table)
 	}
@@ -187,11 +188,11 @@ func relabel(t *testing.T, c client.Client) error {
 	t.Helper()
 	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: "payments-api"}}
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"kustomize.toolkit.fluxcd.io/name":null}}}`))
-	return c.Patch(testContext(t), object, patch, client.DryRunAll)
+	return c.Patch(patient.Context(t), object, patch, client.DryRunAll)
 }
 
 func TestTheDefaultServiceAccountIsFlux(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	passes := func(account string) bool {
 		result := kubectl(t, "", "-n", "payments", "set", "image", "deployment/payments-api", "payments-api=new", "--dry-run=server",
 			"--as=system:serviceaccount:flux-system:"+account)
@@ -228,13 +229,13 @@ func TestTheDefaultServiceAccountIsFlux(t *testing.T) {
 		t.Fatal(err)
 	}
 	cluster.Route(service, 443, product.Address("WEBHOOK"))
-	eventually(t, "a refusal", func() bool { return refused(t) })
+	patient.Until(t, "a refusal", func() bool { return refused(t) })
 }
 
 // TestAPipelineMayBootstrapAgain applies Flux's own manifests as `flux bootstrap` does, with another image, and as a
 // dry-run: the controllers of this cluster are to live on.
 func TestAPipelineMayBootstrapAgain(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	manifests, err := os.ReadFile("../../harness/flux.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +274,7 @@ func TestAPipelineMayBootstrapAgain(t *testing.T) {
 		t.Fatalf("without the policy: %v", err)
 	}
 	usePolicy(t, "bootstrap", example(t, "bootstrap"))
-	eventually(t, "the pipeline is exempt", func() bool {
+	patient.Until(t, "the pipeline is exempt", func() bool {
 		err := bootstrap()
 		if err != nil && !strings.Contains(err.Error(), "denied the request") {
 			t.Fatal(err)
@@ -297,7 +298,7 @@ func TestAPipelineMayBootstrapAgain(t *testing.T) {
 	if err := pipeline.Delete(ctx, ks); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the Kustomization is gone", func() bool { return apierrors.IsNotFound(cluster.Admin().Get(ctx, own, ks)) })
+	patient.Until(t, "the Kustomization is gone", func() bool { return apierrors.IsNotFound(cluster.Admin().Get(ctx, own, ks)) })
 }
 
 // pipelineClient logs in as the pipeline of the example policy.
@@ -344,7 +345,7 @@ func applyAs(t *testing.T, c client.Client, manager client.FieldOwner, manifests
 		if len(object.Object) == 0 {
 			continue
 		}
-		if err := c.Apply(testContext(t), client.ApplyConfigurationFromUnstructured(object), manager, client.ForceOwnership, client.DryRunAll); err != nil {
+		if err := c.Apply(patient.Context(t), client.ApplyConfigurationFromUnstructured(object), manager, client.ForceOwnership, client.DryRunAll); err != nil {
 			return err
 		}
 	}
@@ -362,7 +363,7 @@ func TestBreakGlass(t *testing.T) {
 	must(t, "", "label", "namespace", "payments", "contoso.com/tier=production", "--field-manager=me")
 	afterwards(t, "label", "namespace", "payments", "contoso.com/tier-", "--field-manager=me")
 	create := []string{"create", "-f-"}
-	eventually(t, "the policy applies", func() bool {
+	patient.Until(t, "the policy applies", func() bool {
 		return kubectl(t, glass("oncall@contoso.com", "30m"), append(create, "--dry-run=server")...).Code == 0
 	})
 	lea := []string{"--as=lea", "--as-group=system:masters"}
@@ -387,7 +388,7 @@ func TestBreakGlass(t *testing.T) {
 	}
 	must(t, glass("oncall@contoso.com", "30m"), create...)
 	afterwards(t, "delete", "breakglass", "payments-fix")
-	eventually(t, "the edit is admitted", func() bool {
+	patient.Until(t, "the edit is admitted", func() bool {
 		result := kubectl(t, "", edit...)
 		return result.Code == 0 && strings.Contains(result.Stderr, "Warning: BreakGlass payments-fix admits this edit. Flux leaves it alone until ")
 	})
@@ -413,7 +414,7 @@ func TestBreakGlass(t *testing.T) {
 		}
 	}
 	must(t, "", "patch", "breakglass", "payments-fix", "--type=merge", `-p={"spec":{"closed":true}}`)
-	eventually(t, "the edit is refused again", func() bool { return kubectl(t, "", edit...).Code != 0 })
+	patient.Until(t, "the edit is refused again", func() bool { return kubectl(t, "", edit...).Code != 0 })
 	if result := kubectl(t, "", "patch", "breakglass", "payments-fix", "--type=merge", `-p={"spec":{"closed":false}}`); result.Code == 0 || !strings.Contains(result.Stderr, "stays closed") {
 		t.Errorf("opened again: exit code %d: %s", result.Code, result.Stderr)
 	}

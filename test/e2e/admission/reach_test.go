@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // release is a HelmRelease whose controller has not come by yet, and Helm's record of it as a person writes it.
@@ -42,7 +44,7 @@ func podOf(t *testing.T) string {
 	t.Helper()
 	for {
 		pods := &corev1.PodList{}
-		if err := cluster.Admin().List(testContext(t), pods, client.InNamespace("payments"), client.MatchingLabels{"app": "payments-api"}); err != nil {
+		if err := cluster.Admin().List(patient.Context(t), pods, client.InNamespace("payments"), client.MatchingLabels{"app": "payments-api"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, pod := range pods.Items {

@@ -7,13 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 var service = client.ObjectKey{Namespace: harness.FluxNamespace, Name: "gitops-drift-webhook"}
@@ -25,20 +25,8 @@ func refused(t *testing.T) bool {
 	return strings.Contains(result.Stderr, "denied the request")
 }
 
-// eventually waits until check holds.
-func eventually(t *testing.T, what string, check func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !check() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 20 s", what)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-}
-
 func TestEveryReplicaServesWithItsOwnCertificate(t *testing.T) {
-	other, err := cluster.StartReplica(testContext(t))
+	other, err := cluster.StartReplica(patient.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +43,7 @@ func TestEveryReplicaServesWithItsOwnCertificate(t *testing.T) {
 }
 
 func TestALostBundleIsPutBack(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
 	if err := cluster.Admin().Get(ctx, client.ObjectKey{Name: "gitops-drift"}, configuration); err != nil {
 		t.Fatal(err)
@@ -67,17 +55,17 @@ func TestALostBundleIsPutBack(t *testing.T) {
 	if err := cluster.Admin().Patch(ctx, configuration, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the bundle", func() bool {
+	patient.Until(t, "the bundle", func() bool {
 		if err := cluster.Admin().Get(ctx, client.ObjectKey{Name: "gitops-drift"}, configuration); err != nil {
 			t.Fatal(err)
 		}
 		return bytes.Equal(configuration.Webhooks[0].ClientConfig.CABundle, before.Webhooks[0].ClientConfig.CABundle)
 	})
-	eventually(t, "a refusal", func() bool { return refused(t) })
+	patient.Until(t, "a refusal", func() bool { return refused(t) })
 }
 
 func TestTheAuthorityCanBeMadeAnew(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	secret := &corev1.Secret{}
 	key := client.ObjectKey{Namespace: harness.FluxNamespace, Name: "gitops-drift-webhook-ca"}
 	if err := cluster.Admin().Get(ctx, key, secret); err != nil {
@@ -92,7 +80,7 @@ func TestTheAuthorityCanBeMadeAnew(t *testing.T) {
 	if err := cluster.Admin().Get(ctx, key, secret); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "a refusal", func() bool { return refused(t) })
+	patient.Until(t, "a refusal", func() bool { return refused(t) })
 }
 
 func TestMetricsCountVerdicts(t *testing.T) {
@@ -118,7 +106,7 @@ func TestMetricsCountVerdicts(t *testing.T) {
 }
 
 func TestFluxDoesNotNeedTheWebhook(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	product.Kill()
 	change(t, "payments-api/config.yaml", "currency: ", "GBP")
 	if _, err := cluster.Reconcile(ctx, apps); err != nil {
@@ -131,5 +119,5 @@ func TestFluxDoesNotNeedTheWebhook(t *testing.T) {
 	if _, err := reconcile(ctx); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a refusal", func() bool { return refused(t) })
+	patient.Until(t, "a refusal", func() bool { return refused(t) })
 }

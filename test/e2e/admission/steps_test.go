@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // change sets the value after key in a file of the repository, commits and publishes it.
 func change(t *testing.T, file, key, value string) {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	text, err := repo.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // installFail is install, of the overlay that fails closed; enforce comes back with the next install.
@@ -93,7 +94,7 @@ func TestUnderFailEditsFailOnlyWhileEveryReplicaIsDown(t *testing.T) {
 // TestUnderFailNothingIsLockedOut has every replica down, for good as far as the cluster knows.
 func TestUnderFailNothingIsLockedOut(t *testing.T) {
 	g := installFail(t)
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	tenant(t)
 	g.kill()
 	adopt(t)
@@ -112,7 +113,7 @@ func TestUnderFailNothingIsLockedOut(t *testing.T) {
 		}
 		applies(t, apps, repo.Dir)
 		// The cluster's controllers carry it out.
-		eventually(t, "a Pod of the new image", func() bool {
+		patient.Until(t, "a Pod of the new image", func() bool {
 			pods := &corev1.PodList{}
 			if err := cluster.Admin().List(ctx, pods, client.InNamespace(denied)); err != nil {
 				t.Fatal(err)
@@ -165,7 +166,7 @@ func TestUnderFailNothingIsLockedOut(t *testing.T) {
 // adopt has the product's objects carry Flux's labels, as where Flux installs it. With a replica up that would be refused.
 func adopt(t *testing.T) {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	owner := map[string]string{"kustomize.toolkit.fluxcd.io/name": "gitops-drift", "kustomize.toolkit.fluxcd.io/namespace": harness.FluxNamespace}
 	key := client.ObjectKey{Namespace: harness.FluxNamespace, Name: "gitops-drift"}
 	for _, object := range []client.Object{&appsv1.Deployment{}, &corev1.ServiceAccount{}, &rbacv1.ClusterRole{}, &corev1.Service{}, &corev1.Secret{}} {
@@ -200,12 +201,12 @@ func adopt(t *testing.T) {
 // applies publishes a repository and waits until Flux has applied it, by itself: to ask Flux would be an edit.
 func applies(t *testing.T, key client.ObjectKey, dir string) {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	artifact, err := cluster.Publish(ctx, harness.Publication{Source: key, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "Flux applies "+artifact.Revision, func() bool {
+	patient.Until(t, "Flux applies "+artifact.Revision, func() bool {
 		ks := &kustomizev1.Kustomization{}
 		if err := cluster.Admin().Get(ctx, key, ks); err != nil {
 			t.Fatal(err)
@@ -219,7 +220,7 @@ var tenantRepo *harness.Repo
 // tenant has Flux apply a ConfigMap as a service account of the namespace tenant.
 func tenant(t *testing.T) {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	must(t, `
 apiVersion: v1
 kind: Namespace
@@ -253,7 +254,7 @@ subjects: [{kind: ServiceAccount, name: deployer, namespace: tenant}]
 
 func tenantApplies(t *testing.T, value string) {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	if err := tenantRepo.WriteFile("config.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: config, namespace: tenant}, data: {value: "+value+"}}\n"); err != nil {
 		t.Fatal(err)
 	}

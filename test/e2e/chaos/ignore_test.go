@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // timeout is the webhooks' timeoutSeconds, and what a busy machine adds.
@@ -112,7 +113,7 @@ func TestAPIServerRestarted(t *testing.T) {
 	g := install(t, "enforce")
 	l := steady(t)
 	time.Sleep(500 * time.Millisecond)
-	if err := cluster.RestartAPIServer(testContext(t)); err != nil {
+	if err := cluster.RestartAPIServer(patient.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range l.stop() {
@@ -155,7 +156,7 @@ func TestExpiredCertificatesRecoverByThemselves(t *testing.T) {
 	g := install(t, "enforce")
 	g.kill()
 	cert, key := expired(t)
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	secret := &corev1.Secret{}
 	if err := cluster.Admin().Get(ctx, caSecret, secret); err != nil {
 		t.Fatal(err)
@@ -179,7 +180,7 @@ func TestExpiredCertificatesRecoverByThemselves(t *testing.T) {
 func TestDamageByHandLosesNoCall(t *testing.T) {
 	g := install(t, "enforce")
 	l := steady(t)
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	if err := cluster.Admin().Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: caSecret.Namespace, Name: caSecret.Name}}); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func TestDamageByHandLosesNoCall(t *testing.T) {
 	for range burst {
 		l.edit()
 	}
-	eventually(t, "the bundle", func() bool { return len(bundle(t)) > 0 })
+	patient.Until(t, "the bundle", func() bool { return len(bundle(t)) > 0 })
 	if c := l.check(); c.ours > 0 || c.others > 0 {
 		t.Errorf("with the bundle wiped: %+v", c)
 	}
@@ -222,7 +223,7 @@ func TestErrorsOfOursAreCounted(t *testing.T) {
 	object := `{apiVersion: v1, kind: ConfigMap, metadata: {name: broken, namespace: recorded, labels: {kustomize.toolkit.fluxcd.io/name: broken, kustomize.toolkit.fluxcd.io/namespace: flux-system}}, data: {value: git}}`
 	must(t, object, "apply", "--server-side", "--field-manager=kustomize-controller", "-f-")
 	before := g.errors()
-	eventually(t, "an edit without a verdict", func() bool {
+	patient.Until(t, "an edit without a verdict", func() bool {
 		must(t, "", "-n", recorded, "patch", "configmap", "broken", "--type=merge", `-p={"data":{"value":"`+time.Now().String()+`"}}`)
 		return g.errors() > before
 	})
@@ -245,7 +246,7 @@ func TestALargeEditIsJudged(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, "", "-n", recorded, "patch", "configmap", name(0), "--type=merge", "--patch-file="+file)
-	result, err := cluster.Kubectl(testContext(t), harness.OnCall, "", "-n", denied, "patch", "configmap", name(0), "--type=merge", "--patch-file="+file)
+	result, err := cluster.Kubectl(patient.Context(t), harness.OnCall, "", "-n", denied, "patch", "configmap", name(0), "--type=merge", "--patch-file="+file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +289,7 @@ func expired(t *testing.T) (certPEM, keyPEM []byte) {
 func bundle(t *testing.T) []byte {
 	t.Helper()
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	if err := cluster.Admin().Get(testContext(t), client.ObjectKey{Name: "gitops-drift"}, configuration); err != nil {
+	if err := cluster.Admin().Get(patient.Context(t), client.ObjectKey{Name: "gitops-drift"}, configuration); err != nil {
 		t.Fatal(err)
 	}
 	return configuration.Webhooks[0].ClientConfig.CABundle
@@ -297,14 +298,14 @@ func bundle(t *testing.T) []byte {
 func setBundle(t *testing.T, bundle []byte) {
 	t.Helper()
 	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	if err := cluster.Admin().Get(testContext(t), client.ObjectKey{Name: "gitops-drift"}, configuration); err != nil {
+	if err := cluster.Admin().Get(patient.Context(t), client.ObjectKey{Name: "gitops-drift"}, configuration); err != nil {
 		t.Fatal(err)
 	}
 	before := configuration.DeepCopy()
 	for i := range configuration.Webhooks {
 		configuration.Webhooks[i].ClientConfig.CABundle = bundle
 	}
-	if err := cluster.Admin().Patch(testContext(t), configuration, client.MergeFrom(before)); err != nil {
+	if err := cluster.Admin().Patch(patient.Context(t), configuration, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
 }

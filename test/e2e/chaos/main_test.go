@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 const (
@@ -94,18 +95,10 @@ func kustomization(name string, spec kustomizev1.KustomizationSpec) *kustomizev1
 	return &kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{Namespace: harness.FluxNamespace, Name: name}, Spec: spec}
 }
 
-// testContext ends before the test binary's own time limit hits.
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // must runs kubectl as the engineer on call and fails the test if it fails.
 func must(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
-	result, err := cluster.Kubectl(testContext(t), harness.OnCall, stdin, args...)
+	result, err := cluster.Kubectl(patient.Context(t), harness.OnCall, stdin, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,16 +106,4 @@ func must(t *testing.T, stdin string, args ...string) string {
 		t.Fatalf("kubectl %s: %s", strings.Join(args, " "), result.Stderr)
 	}
 	return result.Stdout
-}
-
-// eventually waits until check holds.
-func eventually(t *testing.T, what string, check func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !check() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 30 s", what)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }

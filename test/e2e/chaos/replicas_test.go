@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // guard is the product as it is installed: two replicas behind their Service.
@@ -35,7 +36,7 @@ const shutdownDelay = time.Second
 // They end with the test.
 func install(t *testing.T, overlay string, args ...string) *guard {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	g := &guard{t: t, args: append([]string{"--shutdown-delay=" + shutdownDelay.String(), "--drain-timeout=" + drainTimeout().String()}, args...)}
 	first, err := cluster.StartProduct(ctx, overlay, g.args...)
 	if err != nil {
@@ -61,7 +62,7 @@ func (g *guard) add() *harness.Instance {
 	g.t.Helper()
 	// More Pods than the manifests ask for: one for the surge, and one that takes the place of the Pod that went.
 	must(g.t, "", "-n", harness.FluxNamespace, "scale", "deployment", "gitops-drift", "--replicas=4")
-	replica, err := cluster.StartReplica(testContext(g.t), g.args...)
+	replica, err := cluster.StartReplica(patient.Context(g.t), g.args...)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func (g *guard) kill() {
 func (g *guard) restart() {
 	g.t.Helper()
 	for _, replica := range g.replicas {
-		if err := replica.Restart(testContext(g.t)); err != nil {
+		if err := replica.Restart(patient.Context(g.t)); err != nil {
 			g.t.Fatal(err)
 		}
 	}
@@ -161,7 +162,7 @@ func (g *guard) restart() {
 // judges waits until both policies are in force.
 func (g *guard) judges() {
 	g.t.Helper()
-	eventually(g.t, "verdicts", func() bool {
+	patient.Until(g.t, "verdicts", func() bool {
 		l := start(g.t)
 		for range 12 {
 			l.edit()
@@ -195,7 +196,7 @@ func failedOpen(t *testing.T) float64 {
 // metric sums the series whose name and labels match.
 func metric(t *testing.T, from *http.Client, url, series string) float64 {
 	t.Helper()
-	request, err := http.NewRequestWithContext(testContext(t), http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(patient.Context(t), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

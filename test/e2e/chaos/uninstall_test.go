@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 func TestUninstallLeavesNothingBehind(t *testing.T) {
@@ -33,7 +34,7 @@ func TestUninstallLeavesNothingBehind(t *testing.T) {
 			must(t, "", "delete", "-k", filepath.Join(overlay(t, test.overlay), "..", "..", "crds"))
 			var left []string
 			defer func() { t.Log(left) }()
-			eventually(t, "everything is gone", func() bool {
+			patient.Until(t, "everything is gone", func() bool {
 				left = traces(t)
 				return len(left) == 0
 			})
@@ -48,7 +49,7 @@ func TestUninstallLeavesNothingBehind(t *testing.T) {
 func remove(t *testing.T, name string) {
 	t.Helper()
 	args := []string{"delete", "-k", overlay(t, name), "--ignore-not-found", "--wait=false"}
-	result, err := cluster.Kubectl(testContext(t), harness.OnCall, "", args...)
+	result, err := cluster.Kubectl(patient.Context(t), harness.OnCall, "", args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func traces(t *testing.T) []string {
 			if kind.Name == "events" {
 				continue // they expire by themselves
 			}
-			found, err := objects.Resource(version.WithResource(kind.Name)).List(testContext(t), metav1.ListOptions{})
+			found, err := objects.Resource(version.WithResource(kind.Name)).List(patient.Context(t), metav1.ListOptions{})
 			if err != nil {
 				t.Fatalf("%s: %v", kind.Name, err)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 func held(t *testing.T, name string) bool {
@@ -29,7 +30,7 @@ func TestAnEditUnderABreakGlassStaysUntilItEnds(t *testing.T) {
 	if warned := kubectl(t, "", raise...); warned.Code != 0 || !strings.Contains(warned.Stderr, "Warning: BreakGlass edit admits this edit. Flux leaves it alone until") {
 		t.Fatalf("under the BreakGlass: exit code %d: %s", warned.Code, warned.Stderr)
 	}
-	if _, err := cluster.Reconcile(testContext(t), apps); err != nil {
+	if _, err := cluster.Reconcile(patient.Context(t), apps); err != nil {
 		t.Fatal(err)
 	}
 	if got := memory(t); got != "1Gi" {
@@ -82,7 +83,7 @@ func TestSeveralBreakGlassesOfAnObjectHoldItTogether(t *testing.T) {
 // unjudged runs kubectl as one whose edits the guard does not judge.
 func unjudged(t *testing.T, stdin string, args ...string) {
 	t.Helper()
-	result, err := cluster.Kubectl(testContext(t), harness.Admin, stdin, append(args, "--as=system:serviceaccount:flux-system:gitops-drift",
+	result, err := cluster.Kubectl(patient.Context(t), harness.Admin, stdin, append(args, "--as=system:serviceaccount:flux-system:gitops-drift",
 		"--as-group=system:masters", "--as-uid=1", "--as-user-extra=authentication.kubernetes.io/pod-name=gitops-drift-0")...)
 	if err != nil || result.Code != 0 {
 		t.Fatalf("kubectl %s: %v %s", strings.Join(args, " "), err, result.Stderr)
@@ -112,7 +113,7 @@ func TestAHoldWithoutItsBreakGlassGoes(t *testing.T) {
 	product.Kill()
 	must(t, "", "delete", "breakglass", "forced", "--wait=false")
 	must(t, "", "patch", "breakglass", "forced", "--type=merge", `-p={"metadata":{"finalizers":null}}`)
-	if err := product.Restart(testContext(t)); err != nil {
+	if err := product.Restart(patient.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 	gone := func() bool { _, ours := ownership.HoldOf(deployment(t)); return !ours }

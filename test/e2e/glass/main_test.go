@@ -19,6 +19,7 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/api/v1alpha1"
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 var (
@@ -77,16 +78,9 @@ func setUp(ctx context.Context) error {
 	return err
 }
 
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func kubectl(t *testing.T, stdin string, args ...string) harness.Result {
 	t.Helper()
-	result, err := cluster.Kubectl(testContext(t), harness.OnCall, stdin, args...)
+	result, err := cluster.Kubectl(patient.Context(t), harness.OnCall, stdin, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,16 +96,13 @@ func must(t *testing.T, stdin string, args ...string) string {
 	return result.Stdout
 }
 
+// eventually shows the end of the controller's log where it waits in vain.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			text, err := product.Log()
-			t.Fatalf("still not so: %s\n%v %s", what, err, text[max(0, len(text)-4000):])
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	patient.Until(t, what, condition, func() string {
+		text, err := product.Log()
+		return fmt.Sprintf("%v %s", err, text[max(0, len(text)-4000):])
+	})
 }
 
 // open opens a BreakGlass for payments-api.
@@ -125,7 +116,7 @@ func open(t *testing.T, name, duration string) {
 func deployment(t *testing.T) *appsv1.Deployment {
 	t.Helper()
 	object := &appsv1.Deployment{}
-	if err := cluster.Admin().Get(testContext(t), api, object); err != nil {
+	if err := cluster.Admin().Get(patient.Context(t), api, object); err != nil {
 		t.Fatal(err)
 	}
 	return object
@@ -139,7 +130,7 @@ func memory(t *testing.T) string {
 func glass(t *testing.T, name string) *v1alpha1.BreakGlass {
 	t.Helper()
 	g := &v1alpha1.BreakGlass{}
-	if err := kinds.Get(testContext(t), client.ObjectKey{Name: name}, g); err != nil {
+	if err := kinds.Get(patient.Context(t), client.ObjectKey{Name: name}, g); err != nil {
 		t.Fatal(err)
 	}
 	return g

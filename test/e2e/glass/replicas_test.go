@@ -19,6 +19,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/hold"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // holdWrites are the requests about payments-api by which Flux is held off, or no longer, that the API server carried out.
@@ -46,7 +47,7 @@ func done(t *testing.T, name string) {
 
 // TestTwoReplicasHoldOnceAndGiveBackOnce has both see every BreakGlass at the same time, and none of them lead the other.
 func TestTwoReplicasHoldOnceAndGiveBackOnce(t *testing.T) {
-	second, err := cluster.StartReplica(testContext(t))
+	second, err := cluster.StartReplica(patient.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestTwoReplicasHoldOnceAndGiveBackOnce(t *testing.T) {
 func notes(t *testing.T, reason, name string) []string {
 	t.Helper()
 	list := &eventsv1.EventList{}
-	if err := cluster.Admin().List(testContext(t), list, client.InNamespace(apps.Namespace)); err != nil {
+	if err := cluster.Admin().List(patient.Context(t), list, client.InNamespace(apps.Namespace)); err != nil {
 		t.Fatal(err)
 	}
 	var out []string
@@ -99,7 +100,7 @@ func notes(t *testing.T, reason, name string) []string {
 // metric is what the controller says of a metric without labels.
 func metric(t *testing.T, name string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(testContext(t), http.MethodGet, "http://"+product.Address("METRICS")+"/metrics", nil)
+	req, err := http.NewRequestWithContext(patient.Context(t), http.MethodGet, "http://"+product.Address("METRICS")+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 func TestValuesOfSecretsAreInNothingThatABreakGlassLeaves(t *testing.T) {
@@ -30,6 +32,6 @@ func TestValuesOfSecretsAreInNothingThatABreakGlassLeaves(t *testing.T) {
 	}
 	eventually(t, "git's value is back", func() bool {
 		object := &corev1.Secret{}
-		return cluster.Admin().Get(testContext(t), api, object) == nil && string(object.Data["password"]) == "from-git"
+		return cluster.Admin().Get(patient.Context(t), api, object) == nil && string(object.Data["password"]) == "from-git"
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 func TestWrongCommandLines(t *testing.T) {
@@ -68,7 +69,7 @@ func TestWithoutACluster(t *testing.T) {
 }
 
 func TestWithoutFlux(t *testing.T) {
-	cluster, err := harness.Start(testContext(t), harness.Options{WithoutFlux: true})
+	cluster, err := harness.Start(patient.Context(t), harness.Options{WithoutFlux: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ type isolated struct {
 
 func newIsolated(t *testing.T, name string) isolated {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	from := t.TempDir()
 	content := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: default}\ndata: {key: first}\n"
 	if err := os.WriteFile(filepath.Join(from, "app.yaml"), []byte(content), 0o600); err != nil {
@@ -185,7 +186,7 @@ func (i isolated) meta() metav1.ObjectMeta {
 
 func (i isolated) publish(fault harness.Fault) {
 	i.t.Helper()
-	if _, err := shared.Publish(testContext(i.t), harness.Publication{Source: key(i.name), Dir: i.repo.Dir, Fault: fault}); err != nil {
+	if _, err := shared.Publish(patient.Context(i.t), harness.Publication{Source: key(i.name), Dir: i.repo.Dir, Fault: fault}); err != nil {
 		i.t.Fatal(err)
 	}
 }
@@ -195,7 +196,7 @@ func (i isolated) commit(path, content string) {
 	if err := i.repo.WriteFile(path, content); err != nil {
 		i.t.Fatal(err)
 	}
-	if _, err := i.repo.Commit(testContext(i.t), "Change "+path); err != nil {
+	if _, err := i.repo.Commit(patient.Context(i.t), "Change "+path); err != nil {
 		i.t.Fatal(err)
 	}
 }
@@ -223,7 +224,7 @@ func TestAnOwnerThatCannotBeComparedIsNamedAndTheOthersAreReported(t *testing.T)
 		{"build-fails", func(t *testing.T, i isolated) {
 			i.commit("kustomization.yaml", brokenSecret)
 			i.publish(harness.NoFault)
-			if _, err := shared.Reconcile(testContext(t), key(i.name)); !errors.Is(err, harness.ErrNotReady) {
+			if _, err := shared.Reconcile(patient.Context(t), key(i.name)); !errors.Is(err, harness.ErrNotReady) {
 				t.Fatal(err)
 			}
 		}, []string{"Flux last applied main@sha1:", ", but the source now offers main@sha1:", "its last reconciliation failed: kustomize build failed: ", "literal sources [***]"}},
@@ -258,7 +259,7 @@ func TestAnOwnerThatCannotBeComparedIsNamedAndTheOthersAreReported(t *testing.T)
 }
 
 func TestAnOwnerThatWasNeverAppliedIsNamed(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	ks := kustomization("never", "./absent", "flux-system")
 	if err := shared.Admin().Create(ctx, ks); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	ssautil "github.com/fluxcd/pkg/ssa/utils"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // components stand for gotk-components.yaml and gotk-sync.yaml: the kinds in them, and the Kustomization that applies it
@@ -106,7 +107,7 @@ func bootstrap(t *testing.T, manifest string) {
 	}
 	flux := ssa.NewResourceManager(shared.Admin(), nil, ssa.Owner{Field: "flux", Group: "fluxcd.io"})
 	for _, object := range objects {
-		if _, err := flux.Apply(testContext(t), object, ssa.DefaultApplyOptions()); err != nil {
+		if _, err := flux.Apply(patient.Context(t), object, ssa.DefaultApplyOptions()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,7 +115,7 @@ func bootstrap(t *testing.T, manifest string) {
 
 // What flux bootstrap applied carries the fields of its manager, flux, from which Flux takes nothing over.
 func TestAFreshlyBootstrappedClusterIsInSync(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	i := isolated{t: t, name: "bootstrapped"}
 	from := t.TempDir()
 	if err := os.WriteFile(filepath.Join(from, "gotk-components.yaml"), []byte(components), 0o600); err != nil {

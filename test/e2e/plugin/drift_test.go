@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/report"
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 const secretByHand = `
@@ -152,7 +153,7 @@ func TestOfASecretOnlyTheKeysAreShown(t *testing.T) {
 	if before["data.password"] != "Reverts kubectl" || before["data.other"] != "Persists kubectl" {
 		t.Errorf("got %v", before)
 	}
-	if _, err := shared.Reconcile(testContext(t), shop); err != nil {
+	if _, err := shared.Reconcile(patient.Context(t), shop); err != nil {
 		t.Fatal(err)
 	}
 	if after := verdicts(); len(after) != 1 || after["data.other"] != "Persists " {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // contexts writes a kubeconfig whose contexts east and west are the shared cluster, down a server at which nobody listens,
@@ -62,7 +63,7 @@ func listen(t *testing.T, somebody bool) string {
 // fleetwide runs kubectl gitops-drift with a kubeconfig.
 func fleetwide(t *testing.T, kubeconfig string, args ...string) harness.Result {
 	t.Helper()
-	cmd, err := shared.Command(testContext(t), harness.OnCall, "kubectl", append([]string{"gitops-drift"}, args...)...)
+	cmd, err := shared.Command(patient.Context(t), harness.OnCall, "kubectl", append([]string{"gitops-drift"}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +200,7 @@ func TestTheStatusOfClusters(t *testing.T) {
 
 func TestWatchingShowsWhatChangesUntilItIsInterrupted(t *testing.T) {
 	restore(t, shop)
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	cmd, err := shared.Command(ctx, harness.OnCall, "kubectl", "gitops-drift", "--watch", "--watch-interval", "100ms", "-n", "shop")
 	if err != nil {
 		t.Fatal(err)

@@ -10,13 +10,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // One source does not answer until the time is over.
 func TestWhatWasComparedWhenTheTimeIsOverIsShown(t *testing.T) {
 	restore(t, shop)
 	i := newIsolated(t, "slow")
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	kubectl(t, "", "scale", "deployment/api", "-n", "shop", "--replicas=3")
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }))
 	t.Cleanup(silent.Close)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/report"
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // configMap is a manifest of a ConfigMap in namespace default.
@@ -21,7 +22,7 @@ func configMap(name, value, metadata string) string {
 
 func (i isolated) reconcile() {
 	i.t.Helper()
-	if _, err := shared.Reconcile(testContext(i.t), key(i.name)); err != nil {
+	if _, err := shared.Reconcile(patient.Context(i.t), key(i.name)); err != nil {
 		i.t.Fatal(err)
 	}
 }
@@ -61,7 +62,7 @@ func TestWhatFluxLeftBehindIsFound(t *testing.T) {
 
 func TestWhatADeletedOwnerLeftBehindIsFound(t *testing.T) {
 	i := newIsolated(t, "deleted")
-	if err := shared.Admin().Delete(testContext(t), &kustomizev1.Kustomization{ObjectMeta: i.meta()}); err != nil {
+	if err := shared.Admin().Delete(patient.Context(t), &kustomizev1.Kustomization{ObjectMeta: i.meta()}); err != nil {
 		t.Fatal(err)
 	}
 	gone(t, i.name)
@@ -133,7 +134,7 @@ func TestWhatFluxFailsToApplyIsComparedAllTheSame(t *testing.T) {
 	i.commit("app.yaml", configMap(i.name, "second", ""))
 	i.commit("refused.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: stale, namespace: default}\nspec: {type: Nonsense}\n")
 	i.publish(harness.NoFault)
-	if _, err := shared.Reconcile(testContext(t), key(i.name)); !errors.Is(err, harness.ErrNotReady) {
+	if _, err := shared.Reconcile(patient.Context(t), key(i.name)); !errors.Is(err, harness.ErrNotReady) {
 		t.Fatal(err)
 	}
 	result := drift(t, harness.OnCall, "configmap/stale")
@@ -157,7 +158,7 @@ func TestWhatASuspendedOwnerIsBehindIsCompared(t *testing.T) {
 func TestOfAnOwnerThatCannotBeBuiltMissingObjectsAreFound(t *testing.T) {
 	i := newIsolated(t, "unbuilt")
 	i.publish(harness.NotFound)
-	if err := shared.Admin().Get(testContext(t), client.ObjectKey{Namespace: "flux-system", Name: i.name}, &kustomizev1.Kustomization{}); err != nil {
+	if err := shared.Admin().Get(patient.Context(t), client.ObjectKey{Namespace: "flux-system", Name: i.name}, &kustomizev1.Kustomization{}); err != nil {
 		t.Fatal(err)
 	}
 	kubectl(t, "", "delete", "configmap/unbuilt", "-n", "default")

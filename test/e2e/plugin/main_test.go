@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // shared is the cluster of all tests, repo the repository of its source flux-system/flux-system.
@@ -75,13 +76,6 @@ func kustomization(name, path, source string) *kustomizev1.Kustomization {
 	}
 }
 
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // kubectl runs kubectl as the on-call engineer, also when the test is over; it must succeed.
 func kubectl(t *testing.T, stdin string, args ...string) {
 	t.Helper()
@@ -96,7 +90,7 @@ func kubectl(t *testing.T, stdin string, args ...string) {
 // drift runs kubectl gitops-drift, and checks what holds for all its output.
 func drift(t *testing.T, user harness.User, args ...string) harness.Result {
 	t.Helper()
-	result, err := shared.Kubectl(testContext(t), user, "", append([]string{"gitops-drift"}, args...)...)
+	result, err := shared.Kubectl(patient.Context(t), user, "", append([]string{"gitops-drift"}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +140,7 @@ func bare(t *testing.T, env []string, args ...string) harness.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(testContext(t), path, args...)
+	cmd := exec.CommandContext(patient.Context(t), path, args...)
 	cmd.Env = append([]string{"HOME=" + t.TempDir()}, env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -15,13 +15,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // From a person's desk the address in a source's status, source-controller's Service, does not resolve. The plugin
 // reaches it through the API server.
 func TestArtifactsAreReachedThroughTheAPIServer(t *testing.T) {
 	i := newIsolated(t, "proxied")
-	ctx, admin := testContext(t), shared.Admin()
+	ctx, admin := patient.Context(t), shared.Admin()
 	source := &sourcev1.GitRepository{}
 	if err := admin.Get(ctx, key(i.name), source); err != nil {
 		t.Fatal(err)
@@ -102,7 +103,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: courier@conto
 // Flux's own NetworkPolicies let only Pods of flux-system reach source-controller, and not everybody may use the proxy.
 func TestArtifactsAreReachedByPortForwardWhereTheProxyDoesNotGetThere(t *testing.T) {
 	i := newIsolated(t, "forwarded")
-	ctx, admin := testContext(t), shared.Admin()
+	ctx, admin := patient.Context(t), shared.Admin()
 	source := &sourcev1.GitRepository{}
 	if err := admin.Get(ctx, key(i.name), source); err != nil {
 		t.Fatal(err)

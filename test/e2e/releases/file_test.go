@@ -15,10 +15,11 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/report"
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 func TestTheFileOfTheHelmReleaseIsNamed(t *testing.T) {
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	dir := t.TempDir()
 	hr := manifest("declared", mode(helmv2.DriftDetectionEnabled))
 	text, err := yaml.Marshal(hr)

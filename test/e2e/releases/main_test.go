@@ -23,6 +23,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/report"
 	"github.com/gitops-drift/gitops-drift/test/harness"
 	"github.com/gitops-drift/gitops-drift/test/helmcontroller"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // shared is the cluster of all tests, flux the controller of its HelmReleases.
@@ -128,13 +129,6 @@ spec:
   versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
 `
 
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // install makes Flux release the chart for a new HelmRelease in namespace shop, and removes it when the test ends.
 func install(t *testing.T, name string, change func(*helmv2.HelmReleaseSpec)) *helmv2.HelmRelease {
 	t.Helper()
@@ -146,7 +140,7 @@ func install(t *testing.T, name string, change func(*helmv2.HelmReleaseSpec)) *h
 func create(t *testing.T, name string, change func(*helmv2.HelmReleaseSpec)) *helmv2.HelmRelease {
 	t.Helper()
 	hr := manifest(name, change)
-	if err := shared.Admin().Create(testContext(t), hr); err != nil {
+	if err := shared.Admin().Create(patient.Context(t), hr); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { remove(t, hr) })
@@ -179,7 +173,7 @@ func manifest(name string, change func(*helmv2.HelmReleaseSpec)) *helmv2.HelmRel
 // reconcile makes Flux reconcile and reads what became of it.
 func reconcile(t *testing.T, hr *helmv2.HelmRelease) {
 	t.Helper()
-	if err := flux.Reconcile(testContext(t), client.ObjectKeyFromObject(hr)); err != nil {
+	if err := flux.Reconcile(patient.Context(t), client.ObjectKeyFromObject(hr)); err != nil {
 		t.Fatal(err)
 	}
 	get(t, hr)
@@ -187,7 +181,7 @@ func reconcile(t *testing.T, hr *helmv2.HelmRelease) {
 
 func get(t *testing.T, hr *helmv2.HelmRelease) {
 	t.Helper()
-	if err := shared.Admin().Get(testContext(t), client.ObjectKeyFromObject(hr), hr); err != nil {
+	if err := shared.Admin().Get(patient.Context(t), client.ObjectKeyFromObject(hr), hr); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -234,7 +228,7 @@ func kubectl(t *testing.T, args ...string) {
 // drift runs kubectl gitops-drift and demands an exit code, these parts of its output, and no value of a Secret in it.
 func drift(t *testing.T, user harness.User, code int, args []string, parts ...string) string {
 	t.Helper()
-	result, err := shared.Kubectl(testContext(t), user, "", append([]string{"gitops-drift"}, args...)...)
+	result, err := shared.Kubectl(patient.Context(t), user, "", append([]string{"gitops-drift"}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 func mode(mode helmv2.DriftDetectionMode) func(*helmv2.HelmReleaseSpec) {
@@ -175,7 +176,7 @@ func TestAChangedOrMissingRecordIsSaidSo(t *testing.T) {
 		return client.ObjectKey{Namespace: "shop", Name: "sh.helm.release.v1." + hr.Name + ".v1"}
 	}
 	record, donor := &corev1.Secret{}, &corev1.Secret{}
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	for at, into := range map[client.ObjectKey]*corev1.Secret{key(hr): record, key(other): donor} {
 		if err := shared.Admin().Get(ctx, at, into); err != nil {
 			t.Fatal(err)
@@ -220,14 +221,14 @@ func TestWhatAReleaseLeftBehindIsFound(t *testing.T) {
 	hr := install(t, "leaving", nil)
 	owner := []string{"--owner", "HelmRelease/shop/leaving"}
 	hook := &corev1.ConfigMap{}
-	if err := shared.Admin().Get(testContext(t), client.ObjectKey{Namespace: "shop", Name: "leaving-kept-hook"}, hook); err != nil {
+	if err := shared.Admin().Get(patient.Context(t), client.ObjectKey{Namespace: "shop", Name: "leaving-kept-hook"}, hook); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("a hook is labelled %v", hook.Labels)
 	// Neither a hook that stays nor the CRDs of the chart are left behind.
 	drift(t, harness.OnCall, 0, owner, "In sync: 4 objects of 1 owner equal git.")
 	hr.Spec.Chart.Spec.Version = "1.5.0"
-	if err := shared.Admin().Update(testContext(t), hr); err != nil {
+	if err := shared.Admin().Update(patient.Context(t), hr); err != nil {
 		t.Fatal(err)
 	}
 	reconcile(t, hr)
@@ -282,10 +283,10 @@ func TestFailuresAreShownWithoutValues(t *testing.T) {
 	drift(t, harness.OnCall, 2, owner, "error: HelmRelease/shop/failing: Flux has not installed its release")
 	reconcile(t, hr)
 	hr.Spec.Chart.Spec.Version = "2.0.0"
-	if err := shared.Admin().Update(testContext(t), hr); err != nil {
+	if err := shared.Admin().Update(patient.Context(t), hr); err != nil {
 		t.Fatal(err)
 	}
-	if err := flux.Reconcile(testContext(t), client.ObjectKeyFromObject(hr)); err == nil {
+	if err := flux.Reconcile(patient.Context(t), client.ObjectKeyFromObject(hr)); err == nil {
 		t.Fatal("the API server takes a key with a blank")
 	}
 	get(t, hr)
@@ -322,7 +323,7 @@ func TestZKindsThatAreNotServedAreNotMissed(t *testing.T) {
 	kubectl(t, "delete", "crd", "kustomizations.kustomize.toolkit.fluxcd.io")
 	drift(t, harness.OnCall, 0, nil, "In sync: 4 objects of 1 owner equal git.")
 	hr.Finalizers = nil
-	if err := shared.Admin().Update(testContext(t), hr); err != nil {
+	if err := shared.Admin().Update(patient.Context(t), hr); err != nil {
 		t.Fatal(err)
 	}
 	kubectl(t, "delete", "crd", "helmreleases.helm.toolkit.fluxcd.io")

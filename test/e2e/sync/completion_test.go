@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // The real kubectl completes what the plugins offer, once they have installed their shims.
@@ -15,7 +16,7 @@ func TestKubectlCompletesThePlugins(t *testing.T) {
 	dir := t.TempDir()
 	run := func(args ...string) string {
 		t.Helper()
-		cmd, err := shared.Command(testContext(t), harness.OnCall, "kubectl", args...)
+		cmd, err := shared.Command(patient.Context(t), harness.OnCall, "kubectl", args...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // startClusters starts n more clusters at once, which end with the test.
@@ -21,7 +22,7 @@ func startClusters(t *testing.T, n int) []*harness.Cluster {
 	var starting sync.WaitGroup
 	for i := range clusters {
 		starting.Go(func() {
-			cluster, err := harness.Start(testContext(t), harness.Options{})
+			cluster, err := harness.Start(patient.Context(t), harness.Options{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -98,7 +99,7 @@ func TestARevisionInFiveClusters(t *testing.T) {
 	repo.answer(ap)
 
 	process := start(t, kubeconfig, "ks/infrastructure", "--all-contexts", "--with-source", "--revision", commit)
-	eventually(t, "prod-eu is done", func() bool {
+	patient.Until(t, "prod-eu is done", func() bool {
 		return kustomization(t, shared, "infrastructure").Status.LastAppliedRevision == "main@sha1:"+commit
 	})
 	if process.hasEnded() {

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // shared is the cluster of all tests that need no other; our controller records edits there.
@@ -37,13 +38,6 @@ func run(m *testing.M) int {
 		_, err := shared.StartProduct(ctx, "record")
 		return err
 	})
-}
-
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 func key(name string) client.ObjectKey {
@@ -70,7 +64,7 @@ func newRepository(t *testing.T, name string, files map[string]string) repositor
 			t.Fatal(err)
 		}
 	}
-	repo, err := shared.NewRepo(testContext(t), from)
+	repo, err := shared.NewRepo(patient.Context(t), from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +74,7 @@ func newRepository(t *testing.T, name string, files map[string]string) repositor
 // publish makes the last commit the artifact of the GitRepository in a cluster.
 func (r repository) publish(cluster *harness.Cluster) {
 	r.t.Helper()
-	if _, err := cluster.Publish(testContext(r.t), harness.Publication{Source: key(r.name), Dir: r.Dir}); err != nil {
+	if _, err := cluster.Publish(patient.Context(r.t), harness.Publication{Source: key(r.name), Dir: r.Dir}); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -93,7 +87,7 @@ func (r repository) commit(files map[string]string) string {
 			r.t.Fatal(err)
 		}
 	}
-	id, err := r.Commit(testContext(r.t), "Change it")
+	id, err := r.Commit(patient.Context(r.t), "Change it")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -134,7 +128,7 @@ func (r repository) kustomization(cluster *harness.Cluster, name, path string, c
 	if change != nil {
 		change(ks)
 	}
-	if err := cluster.Admin().Create(testContext(r.t), ks); err != nil {
+	if err := cluster.Admin().Create(patient.Context(r.t), ks); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() {
@@ -157,7 +151,7 @@ func configMap(name, value string) string {
 func kustomization(t *testing.T, cluster *harness.Cluster, name string) *kustomizev1.Kustomization {
 	t.Helper()
 	ks := &kustomizev1.Kustomization{}
-	if err := cluster.Admin().Get(testContext(t), key(name), ks); err != nil {
+	if err := cluster.Admin().Get(patient.Context(t), key(name), ks); err != nil {
 		t.Fatal(err)
 	}
 	return ks
@@ -175,7 +169,7 @@ type running struct {
 // start starts kubectl gitops-reconcile in the shared cluster, or those of a kubeconfig.
 func start(t *testing.T, kubeconfig string, args ...string) *running {
 	t.Helper()
-	cmd, err := shared.Command(testContext(t), harness.OnCall, "kubectl-gitops_reconcile", args...)
+	cmd, err := shared.Command(patient.Context(t), harness.OnCall, "kubectl-gitops_reconcile", args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,19 +247,10 @@ func want(t *testing.T, got harness.Result, code int, patterns ...string) {
 	}
 }
 
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so: %s", what)
-		}
-	}
-}
-
 // kubectl runs kubectl as the on-call engineer; it must succeed.
 func kubectl(t *testing.T, stdin string, args ...string) {
 	t.Helper()
-	result, err := shared.Kubectl(testContext(t), harness.OnCall, stdin, args...)
+	result, err := shared.Kubectl(patient.Context(t), harness.OnCall, stdin, args...)
 	if err != nil || result.Code != 0 {
 		t.Fatalf("kubectl %s: %v %s", strings.Join(args, " "), err, result.Stderr)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // chain creates ten Kustomizations of which each depends on the one before, and one that depends on none.
@@ -108,7 +109,7 @@ func TestAnInterruptedWaitSaysWhatIsRunningAndWhatWasNotAskedFor(t *testing.T) {
 		}
 	}()
 	process := start(t, "", "ks/stop-two", "ks/stop-one")
-	eventually(t, "the first is requested", func() bool { now, _ := token(t, "stop-one"); return now != one })
+	patient.Until(t, "the first is requested", func() bool { now, _ := token(t, "stop-one"); return now != one })
 	if err := process.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestARevisionIsAwaitedUntilItIsApplied(t *testing.T) {
 	repo.publish(shared)
 	repo.kustomization(shared, "late", "./", nil)
 	want(t, reconcile(t, "ks/late"), 0)
-	old, err := repo.Head(testContext(t))
+	old, err := repo.Head(patient.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func TestARevisionIsAwaitedUntilItIsApplied(t *testing.T) {
 	before, _ := token(t, "late")
 
 	process := start(t, "", "ks/late", "--revision", commit[:9])
-	eventually(t, "the request is handled at the old revision", func() bool {
+	patient.Until(t, "the request is handled at the old revision", func() bool {
 		now, _ := token(t, "late")
 		return now != before && kustomization(t, shared, "late").Status.LastHandledReconcileAt == now
 	})
@@ -167,7 +168,7 @@ func TestEveryKindOfSourceIsAskedFor(t *testing.T) {
 		"ocirepo/kinds": "ocirepository", "bucket/kinds": "bucket", "helmrepo/kinds": "helmrepository", "hc/kinds": "helmchart", "gitrepo/kinds": "gitrepository",
 	} {
 		want(t, reconcile(t, arg, "--wait=false"), 0, kind+`/kinds +requested .*`)
-		result, err := shared.Kubectl(testContext(t), harness.OnCall, "", "get", kind, "kinds", "-n", "flux-system",
+		result, err := shared.Kubectl(patient.Context(t), harness.OnCall, "", "get", kind, "kinds", "-n", "flux-system",
 			"-o", `jsonpath={.metadata.annotations.reconcile\.fluxcd\.io/requestedAt}`)
 		if err != nil || result.Stdout == "" {
 			t.Errorf("%s is not requested: %v %s", arg, err, result.Stderr)

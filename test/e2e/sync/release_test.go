@@ -20,6 +20,7 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
 	"github.com/gitops-drift/gitops-drift/test/helmcontroller"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // charts has one chart; its version 2.0.0 is refused by the API server, which quotes the value of a Secret.
@@ -52,7 +53,7 @@ var web = client.ObjectKey{Namespace: "releases", Name: "web"}
 // helm returns the stand-in for helm-controller, which reconciles when the test says so.
 func helm(t *testing.T) *helmcontroller.Controller {
 	t.Helper()
-	config, err := shared.PodConfig(testContext(t), client.ObjectKey{Namespace: harness.FluxNamespace, Name: "helm-controller"})
+	config, err := shared.PodConfig(patient.Context(t), client.ObjectKey{Namespace: harness.FluxNamespace, Name: "helm-controller"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,9 +67,9 @@ func helm(t *testing.T) *helmcontroller.Controller {
 // upgrade makes Flux reconcile the HelmRelease, its chart fetched.
 func upgrade(t *testing.T, controller *helmcontroller.Controller) error {
 	t.Helper()
-	failure := controller.Reconcile(testContext(t), web)
+	failure := controller.Reconcile(patient.Context(t), web)
 	fetched := &sourcev1.HelmChart{}
-	if err := shared.Admin().Get(testContext(t), client.ObjectKey{Namespace: web.Namespace, Name: web.Namespace + "-" + web.Name}, fetched); err != nil {
+	if err := shared.Admin().Get(patient.Context(t), client.ObjectKey{Namespace: web.Namespace, Name: web.Namespace + "-" + web.Name}, fetched); err != nil {
 		t.Fatal(err)
 	}
 	before := fetched.DeepCopy()
@@ -76,7 +77,7 @@ func upgrade(t *testing.T, controller *helmcontroller.Controller) error {
 	fetched.Status.Artifact = &meta.Artifact{
 		Revision: fetched.Spec.Version, URL: "http://source-controller/x.tgz", Path: "x.tgz", Digest: "sha256:" + strings.Repeat("0", 64), LastUpdateTime: metav1.Now(),
 	}
-	if err := shared.Admin().Status().Patch(testContext(t), fetched, client.MergeFrom(before)); err != nil {
+	if err := shared.Admin().Status().Patch(patient.Context(t), fetched, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
 	return failure
@@ -85,7 +86,7 @@ func upgrade(t *testing.T, controller *helmcontroller.Controller) error {
 func helmRelease(t *testing.T) *helmv2.HelmRelease {
 	t.Helper()
 	hr := &helmv2.HelmRelease{}
-	if err := shared.Admin().Get(testContext(t), web, hr); err != nil {
+	if err := shared.Admin().Get(patient.Context(t), web, hr); err != nil {
 		t.Fatal(err)
 	}
 	return hr
@@ -93,7 +94,7 @@ func helmRelease(t *testing.T) *helmv2.HelmRelease {
 
 func TestARevisionIsLiveWhenItsReleasesAre(t *testing.T) {
 	controller := helm(t)
-	if err := shared.Admin().Create(testContext(t), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: web.Namespace}}); err != nil {
+	if err := shared.Admin().Create(patient.Context(t), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: web.Namespace}}); err != nil {
 		t.Fatal(err)
 	}
 	repo := newRepository(t, "releases", map[string]string{"app/web.yaml": release("1.4.2"), "root/app.yaml": `apiVersion: kustomize.toolkit.fluxcd.io/v1
@@ -105,8 +106,8 @@ spec: {interval: 1h, path: ./app, prune: true, sourceRef: {kind: GitRepository, 
 	repo.answer(shared)
 	repo.kustomization(shared, "releases", "./root", func(ks *kustomizev1.Kustomization) { ks.Spec.DeletionPolicy = "Orphan" })
 	want(t, reconcile(t, "ks/releases"), 0)
-	eventually(t, "Flux applies the HelmRelease", func() bool {
-		return shared.Admin().Get(testContext(t), web, &helmv2.HelmRelease{}) == nil
+	patient.Until(t, "Flux applies the HelmRelease", func() bool {
+		return shared.Admin().Get(patient.Context(t), web, &helmv2.HelmRelease{}) == nil
 	})
 	if err := upgrade(t, controller); err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ spec: {interval: 1h, path: ./app, prune: true, sourceRef: {kind: GitRepository, 
 	// A chart is bumped: git is applied long before the release is upgraded.
 	commit := repo.commit(map[string]string{"app/web.yaml": release("1.4.3")})
 	process := start(t, "", "ks/releases", "--with-source", "--revision", commit)
-	eventually(t, "Flux applies the new version", func() bool { return helmRelease(t).Spec.Chart.Spec.Version == "1.4.3" })
+	patient.Until(t, "Flux applies the new version", func() bool { return helmRelease(t).Spec.Chart.Spec.Version == "1.4.3" })
 	time.Sleep(500 * time.Millisecond)
 	if process.hasEnded() {
 		t.Error("it does not wait for the release")
@@ -133,7 +134,7 @@ spec: {interval: 1h, path: ./app, prune: true, sourceRef: {kind: GitRepository, 
 	// An upgrade that fails does so with a Secret's value in its message.
 	commit = repo.commit(map[string]string{"app/web.yaml": release("2.0.0")})
 	process = start(t, "", "ks/releases", "--with-source", "--revision", commit)
-	eventually(t, "Flux applies the broken version", func() bool { return helmRelease(t).Spec.Chart.Spec.Version == "2.0.0" })
+	patient.Until(t, "Flux applies the broken version", func() bool { return helmRelease(t).Spec.Chart.Spec.Version == "2.0.0" })
 	if err := upgrade(t, controller); err == nil {
 		t.Fatal("the chart is accepted")
 	}
@@ -143,11 +144,11 @@ spec: {interval: 1h, path: ./app, prune: true, sourceRef: {kind: GitRepository, 
 	// A HelmRelease is asked for itself: once more, by force, with its failures forgotten.
 	commit = repo.commit(map[string]string{"app/web.yaml": release("1.4.5")})
 	want(t, reconcile(t, "ks/releases-app", "--with-source"), 0)
-	eventually(t, "Flux applies the sound version", func() bool { return helmRelease(t).Spec.Chart.Spec.Version == "1.4.5" })
+	patient.Until(t, "Flux applies the sound version", func() bool { return helmRelease(t).Spec.Chart.Spec.Version == "1.4.5" })
 	for _, flags := range [][]string{nil, {"--force", "--reset"}} {
 		before := helmRelease(t)
 		process = start(t, "", append([]string{"hr/web", "-n", "releases"}, flags...)...)
-		eventually(t, "the HelmRelease is requested", func() bool {
+		patient.Until(t, "the HelmRelease is requested", func() bool {
 			return helmRelease(t).Annotations[meta.ReconcileRequestAnnotation] != before.Annotations[meta.ReconcileRequestAnnotation]
 		})
 		if err := upgrade(t, controller); err != nil {
@@ -167,10 +168,10 @@ spec: {interval: 1h, path: ./app, prune: true, sourceRef: {kind: GitRepository, 
 		`error: HelmRelease releases/web has versions of a chart, not commits like `+commit+`; name the Kustomization that applies it, .*`)
 	want(t, reconcile(t, "hr/web", "-n", "releases", "--with-source", "--timeout", "5s"), 2,
 		`error: the source of HelmChart releases/releases-web: HelmRepository releases/charts not found; .*`)
-	if err := shared.Admin().Delete(testContext(t), helmRelease(t)); err != nil {
+	if err := shared.Admin().Delete(patient.Context(t), helmRelease(t)); err != nil {
 		t.Fatal(err)
 	}
-	if err := controller.Reconcile(testContext(t), web); err != nil {
+	if err := controller.Reconcile(patient.Context(t), web); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -192,9 +193,9 @@ spec:
 // breakPods says of the Pods of the Deployment, as kubelet would, that their image cannot be pulled.
 func breakPods(t *testing.T, cluster *harness.Cluster, name string) {
 	t.Helper()
-	eventually(t, "there is a Pod", func() bool {
+	patient.Until(t, "there is a Pod", func() bool {
 		var pods corev1.PodList
-		if err := cluster.Admin().List(testContext(t), &pods, client.InNamespace("default"), client.MatchingLabels{"app": name}); err != nil {
+		if err := cluster.Admin().List(patient.Context(t), &pods, client.InNamespace("default"), client.MatchingLabels{"app": name}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range pods.Items {
@@ -205,7 +206,7 @@ func breakPods(t *testing.T, cluster *harness.Cluster, name string) {
 				Name: "web", Image: "registry.contoso.example/web:9",
 				State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: `Back-off pulling image "registry.contoso.example/web:9"`}},
 			}}
-			if err := cluster.Admin().Status().Patch(testContext(t), pod, client.MergeFrom(before)); err != nil {
+			if err := cluster.Admin().Status().Patch(patient.Context(t), pod, client.MergeFrom(before)); err != nil {
 				t.Fatal(err)
 			}
 			event := &corev1.Event{
@@ -214,7 +215,7 @@ func breakPods(t *testing.T, cluster *harness.Cluster, name string) {
 				Type:           corev1.EventTypeWarning, Reason: "Failed", Message: `Failed to pull image "registry.contoso.example/web:9": not found`,
 				LastTimestamp: metav1.Now(), FirstTimestamp: metav1.Now(), Count: 1,
 			}
-			if err := cluster.Admin().Create(context.WithoutCancel(testContext(t)), event); err != nil {
+			if err := cluster.Admin().Create(context.WithoutCancel(patient.Context(t)), event); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 func TestSuspendedObjectsNameWhoSuspendedThem(t *testing.T) {
@@ -15,8 +16,8 @@ func TestSuspendedObjectsNameWhoSuspendedThem(t *testing.T) {
 	repo.kustomization(shared, "held-other", "./other", nil)
 	want(t, reconcile(t, "ks/held", "ks/held-other"), 0)
 	kubectl(t, "", "patch", "kustomization/held", "-n", "flux-system", "--type=merge", "-p", `{"spec":{"suspend":true}}`)
-	eventually(t, "the edit is recorded", func() bool {
-		result, err := shared.Kubectl(testContext(t), harness.Admin, "", "get", "editrecords", "-o", "jsonpath={.items[*].spec.object.name}")
+	patient.Until(t, "the edit is recorded", func() bool {
+		result, err := shared.Kubectl(patient.Context(t), harness.Admin, "", "get", "editrecords", "-o", "jsonpath={.items[*].spec.object.name}")
 		if err != nil {
 			t.Fatal(err)
 		}
