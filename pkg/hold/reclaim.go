@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
 	"github.com/gitops-drift/gitops-drift/pkg/breakglass"
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
@@ -24,9 +26,9 @@ func (c *Controller) Reclaim(ctx context.Context, object desired.Key) (bool, err
 	if err != nil {
 		return false, fmt.Errorf("list BreakGlasses: %w", err)
 	}
-	now := c.Clock.Now()
 	for i := range glasses {
-		if breakglass.Object(&glasses[i]) == object && !over(&glasses[i], now) {
+		g := &glasses[i]
+		if done := g.Status.Ended != nil && !controllerutil.ContainsFinalizer(g, Finalizer); breakglass.Object(g) == object && !done {
 			return false, nil
 		}
 	}

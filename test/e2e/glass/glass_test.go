@@ -110,7 +110,9 @@ labels: {helm.toolkit.fluxcd.io/name: shop, helm.toolkit.fluxcd.io/namespace: pa
 func TestAHoldWithoutItsBreakGlassGoes(t *testing.T) {
 	open(t, "forced", "10m")
 	eventually(t, "Flux is held off", func() bool { return held(t, "forced") })
-	product.Kill()
+	if err := product.Stop(patient.Context(t)); err != nil {
+		t.Fatal(err)
+	}
 	must(t, "", "delete", "breakglass", "forced", "--wait=false")
 	must(t, "", "patch", "breakglass", "forced", "--type=merge", `-p={"metadata":{"finalizers":null}}`)
 	if err := product.Restart(patient.Context(t)); err != nil {
