@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,3 +115,82 @@ func filled(t *testing.T, path string) string {
 }
 
 func visible(s string) string { return strings.ReplaceAll(s, "\r", "␍") }
+
+// Files of testdata/secret hold Secrets db of namespace payments; NAME.sealed.yaml is what sealing makes of NAME.yaml. No comment
+// is lost, and no other line changes than those that must.
+func TestSealingKeepsAllThatIsNoValue(t *testing.T) {
+	files, err := filepath.Glob("testdata/secret/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files, %v", err)
+	}
+	for _, path := range files {
+		if strings.HasSuffix(path, ".sealed.yaml") {
+			continue
+		}
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := fileOf(t, string(text))
+			for _, d := range f.Documents() {
+				if Kind(d) != SecretKind {
+					continue
+				}
+				comments := commentsOf(t, d)
+				secret, err := ReadSecret(d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				remarks, err := (&Sealer{Certificate: pairs[0].Certificate}).Seal(d, Scope{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if slices.Contains(remarks, RemarkUncertain) {
+					t.Errorf("remarks %q", remarks)
+				}
+				if got := commentsOf(t, d); !slices.Equal(got, comments) {
+					t.Errorf("its comments were\n%q, and are\n%q", comments, got)
+				}
+				values := unsealed(t, d, ring(t, pairs[0]))
+				for key, value := range secret.StringData {
+					if values[key] != value {
+						t.Errorf("item %s is another value", key)
+					}
+				}
+				for key, value := range secret.Data {
+					if _, both := secret.StringData[key]; !both && values[key] != string(value) {
+						t.Errorf("item %s is another value", key)
+					}
+				}
+			}
+			got := normal(string(f.Bytes()))
+			golden := strings.TrimSuffix(path, ".yaml") + ".sealed.yaml"
+			if os.Getenv("GOLDEN") != "" {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", visible(got), visible(string(want)))
+			}
+			if strings.Contains(got, "swordfish") {
+				t.Error("a value is still there")
+			}
+		})
+	}
+}
+
+// commentsOf are the comments of a document, sorted.
+func commentsOf(t *testing.T, d *yamledit.Document) []string {
+	t.Helper()
+	comments, ok := d.Comments()
+	if !ok {
+		t.Fatalf("the comments cannot be told in\n%s", d.Text())
+	}
+	return slices.Sorted(slices.Values(comments))
+}

@@ -13,7 +13,14 @@ import (
 // rewrite is the text of a Secret as that of its SealedSecret, lines moved to where they belong with their comments. Annotations
 // that say scope and record are not there yet. It reports false where the text has a form that it does not know. Whether what
 // comes out is the SealedSecret, the caller has to see.
-func rewrite(d *yamledit.Document, want *ssv1alpha1.SealedSecret) (string, bool) {
+func rewrite(from *yamledit.Document, want *ssv1alpha1.SealedSecret) (string, bool) {
+	d, err := yamledit.NewDocument(from.Text())
+	if err != nil || isJSON(from) {
+		return "", false
+	}
+	for _, path := range [][]string{{}, {"metadata"}, {"metadata", "annotations"}, {"data"}, {"stringData"}} {
+		d.Unfold(path...) // what is in braces, if it is
+	}
 	root, ok := d.Block()
 	if !ok {
 		return "", false
@@ -58,17 +65,15 @@ type writer struct {
 
 // line is an entry with another value, at a depth.
 func (w *writer) line(e yamledit.Entry, depth int, value string) string {
-	comment := e.Comment
-	if comment != "" {
-		comment = w.gap(e) + comment
-	}
-	return strings.Repeat(" ", depth*w.unit) + e.Name + ": " + value + comment + w.eol
+	return strings.Repeat(" ", depth*w.unit) + e.Name + ": " + value + e.Gap + e.Comment + w.eol
 }
 
-// gap is what stands before the comment of an entry.
-func (w *writer) gap(e yamledit.Entry) string {
-	before, _, _ := strings.Cut(e.Text, e.Comment)
-	return before[len(strings.TrimRight(before, " \t")):]
+// alone is a comment on a line of its own, or nothing.
+func (w *writer) alone(comment string, depth int) string {
+	if comment == "" {
+		return ""
+	}
+	return strings.Repeat(" ", depth*w.unit) + comment + w.eol
 }
 
 // at moves an entry's lines to a depth.
@@ -104,6 +109,9 @@ func (w *writer) metadata(e yamledit.Entry) (string, bool) {
 			b.WriteString(entry.Head + entry.Text)
 		case "name":
 			b.WriteString(entry.Head + entry.Text)
+		case "labels", "annotations", "finalizers": // they go into the template
+		default: // what only the server sets
+			b.WriteString(entry.Head)
 		}
 	}
 	if !there && w.want.Namespace != "" {
@@ -129,7 +137,7 @@ func (w *writer) spec(root *yamledit.Block) (string, bool) {
 		if i == 0 {
 			b.WriteString(w.header("encryptedData", 1, &e))
 		} else {
-			b.WriteString(yamledit.Shift(e.Head, 2*w.unit-e.Indent))
+			b.WriteString(yamledit.Shift(e.Head, 2*w.unit-e.Indent) + w.alone(e.Comment, 2))
 		}
 		if !w.items(&b, e.Key, len(data) > 1 && e.Key == "data") {
 			return "", false
@@ -171,7 +179,11 @@ func (w *writer) items(b *strings.Builder, field string, overridden bool) bool {
 	}
 	for _, e := range block.Entries {
 		b.WriteString(yamledit.Shift(e.Head, 2*w.unit-e.Indent))
+		for _, comment := range e.Inside {
+			b.WriteString(w.alone(comment, 2))
+		}
 		if overridden && w.d.Get("stringData", e.Key) != nil {
+			b.WriteString(w.alone(e.Comment, 2))
 			continue
 		}
 		item, ok := w.want.Spec.EncryptedData[e.Key]
@@ -183,7 +195,7 @@ func (w *writer) items(b *strings.Builder, field string, overridden bool) bool {
 	return true
 }
 
-// braces is what stands in a mapping in braces, or one that a list of keys a line cannot be made of.
+// braces is what stands in a mapping that a list of keys a line cannot be made of.
 func braces(n *yaml.Node) *yamledit.Block {
 	b := &yamledit.Block{}
 	for i := 0; i+1 < len(n.Content); i += 2 {

@@ -204,7 +204,20 @@ stringData:
     first line
     second line
 # second line, too
-`, remarks: RemarkRewritten, values: map[string]string{"a": "swordfish", "b": "first line\nsecond line\n"}},
+`, want: `apiVersion: bitnami.com/v1alpha1
+kind: SealedSecret
+metadata:
+  name: db
+  namespace: payments
+  annotations:
+    seal.gitops-drift.dev/certificate: FINGERPRINT
+    seal.gitops-drift.dev/digest: DIGEST
+spec:
+  encryptedData:
+    a: SEALED
+    # kept
+    b: SEALED
+`, remarks: RemarkComment, values: map[string]string{"a": "swordfish", "b": "first line\nsecond line\n"}},
 		{name: "comments that quote values, in block style", secret: `# was swordfish before
 apiVersion: v1
 kind: Secret

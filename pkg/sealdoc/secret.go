@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	ssv1alpha1 "github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
@@ -30,8 +31,12 @@ type Scope struct {
 const (
 	// RemarkComment: a comment quoted a value and was taken out.
 	RemarkComment = "a comment quoted one of the values; it is left out"
-	// RemarkRewritten: the document was written anew, without its comments.
-	RemarkRewritten = "it is written in a way that cannot be kept, so it was written anew, without comments"
+	// RemarkMoved: comments stood where the SealedSecret has no place for them.
+	RemarkMoved = "comments that have no place in a SealedSecret stand at its top"
+	// RemarkRewritten: the document was written anew.
+	RemarkRewritten = "it is written in a way that cannot be kept, so it was written anew"
+	// RemarkUncertain: what in the document are comments cannot be told.
+	RemarkUncertain = "whether comments of it are lost cannot be told; compare it with what it was"
 )
 
 // Seal makes a SealedSecret of a document that is a Secret. Comments, order and style stay; what only the server sets, and copies
@@ -129,24 +134,65 @@ func (s *Sealer) become(d *yamledit.Document, want *ssv1alpha1.SealedSecret, val
 		return nil, err
 	}
 	hidden := hide(values, string(public))
-	var remarks []string
 	if text, ok := rewrite(d, want); ok {
-		if clean, found := withoutComments(text, hidden); found {
-			text, remarks = clean, append(remarks, RemarkComment)
-		}
-		if result, err := yamledit.NewDocument(text); err == nil && annotate(result, want.Annotations, "metadata") == nil &&
+		clean, found := withoutComments(text, hidden)
+		if result, err := yamledit.NewDocument(clean); err == nil && annotate(result, want.Annotations, "metadata") == nil &&
 			annotate(result, scopeOf(want), "spec", "template", "metadata") == nil && matches(result, want) {
-			return remarks, d.Replace(result.Text())
+			return s.replace(d, result, want, hidden, found)
 		}
 	}
 	text, err := fresh(d, want)
 	if err != nil {
 		return nil, err
 	}
-	if !isJSON(d) {
-		remarks = []string{RemarkRewritten}
+	if isJSON(d) {
+		return nil, d.Replace(text)
 	}
-	return remarks, d.Replace(text)
+	result, err := yamledit.NewDocument(text)
+	if err != nil {
+		return nil, err
+	}
+	remarks, err := s.replace(d, result, want, hidden, false)
+	return append([]string{RemarkRewritten}, remarks...), err
+}
+
+// replace puts a SealedSecret in the place of its Secret, whose comments that it lacks come to its top, those that quote a value
+// apart. Quoted says that some of these were taken out already.
+func (s *Sealer) replace(d, result *yamledit.Document, want *ssv1alpha1.SealedSecret, hidden *redact.Values, quoted bool) (remarks []string, err error) {
+	before, ok := d.Comments()
+	after, okAfter := result.Comments()
+	if !ok || !okAfter {
+		return []string{RemarkUncertain}, d.Replace(result.Text())
+	}
+	var lost []string
+	for _, comment := range before {
+		switch i := slices.Index(after, comment); {
+		case i >= 0:
+			after = slices.Delete(after, i, i+1)
+		case hidden.Text(comment) != comment:
+			quoted = true
+		default:
+			lost = append(lost, comment)
+		}
+	}
+	if quoted {
+		remarks = append(remarks, RemarkComment)
+	}
+	if len(lost) > 0 {
+		remarks = append(remarks, RemarkMoved)
+		head := ""
+		if root, ok := result.Block(); ok {
+			head = root.Preamble
+		}
+		text := head + strings.Join(lost, d.Newline()) + d.Newline() + strings.TrimPrefix(result.Text(), head)
+		if result, err = yamledit.NewDocument(text); err != nil {
+			return nil, err
+		}
+		if !matches(result, want) {
+			return nil, errors.New("its comments cannot be kept; take those out that are not on lines of their own")
+		}
+	}
+	return remarks, d.Replace(result.Text())
 }
 
 // scopeOf are the annotations of a template that say its scope.
@@ -180,7 +226,7 @@ func fresh(d *yamledit.Document, want *ssv1alpha1.SealedSecret) (string, error) 
 	if strings.HasPrefix(d.Text(), "---") {
 		preamble = "---\n"
 	}
-	return preamble + string(out), nil
+	return strings.ReplaceAll(preamble+string(out), "\n", d.Newline()), nil
 }
 
 // manifest is a SealedSecret as people write it, without what is empty.

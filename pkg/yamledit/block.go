@@ -26,8 +26,11 @@ type Entry struct {
 	Head string
 	// Text are its lines, from the key to the end of the value.
 	Text string
-	// Comment is what stands behind the value, or behind the key where the value stands below it: # …, or nothing.
-	Comment string
+	// Comment is what stands behind the value, or behind the key where the value stands below it: # …, or nothing. Gap is the
+	// white space before it.
+	Comment, Gap string
+	// Inside are the comments between the key and its value.
+	Inside []string
 	// Indent is how many columns stand before the key.
 	Indent int
 }
@@ -70,7 +73,13 @@ func (d *Document) Block(path ...string) (*Block, bool) {
 		}
 		next := d.nextLine(d.lineEnd(value.end))
 		e.Name, e.Head, e.Text = d.text[key.start:key.end], d.text[at:start], d.text[start:next]
-		e.Comment = d.comment(e.Value, key, value)
+		e.Comment, e.Gap = d.comment(e.Value, key, value)
+		if beside, below, ok := d.between(key.end, value.start, ":"); ok && e.Value.Kind == yaml.ScalarNode {
+			if beside != "" {
+				e.Inside = append(e.Inside, beside)
+			}
+			e.Inside = append(e.Inside, below...)
+		}
 		if next == len(d.text) && !strings.HasSuffix(e.Text, "\n") {
 			e.Text += d.Newline()
 		}
@@ -110,8 +119,9 @@ func (d *Document) linesOf(n *yaml.Node, path []string, b *Block) (int, bool) {
 	return begin, true
 }
 
-// comment is the one on the last line of a value, or on the line of its key where the value stands below.
-func (d *Document) comment(n *yaml.Node, key, value span) string {
+// comment is the one on the last line of a value, or on the line of its key where the value stands below, and the white
+// space before it.
+func (d *Document) comment(n *yaml.Node, key, value span) (comment, gap string) {
 	at := value.end
 	if n.Kind == yaml.ScalarNode && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		at = value.start
@@ -119,13 +129,13 @@ func (d *Document) comment(n *yaml.Node, key, value span) string {
 		at = key.end
 	}
 	line := d.text[at:d.lineEnd(at)]
-	if i := strings.Index(line, " #"); i >= 0 {
-		return line[i+1:]
+	for i := 1; i < len(line); i++ {
+		if line[i] == '#' && (line[i-1] == ' ' || line[i-1] == '\t') {
+			before := strings.TrimRight(line[:i], " \t")
+			return line[i:], line[len(before):i]
+		}
 	}
-	if i := strings.Index(line, "\t#"); i >= 0 {
-		return line[i+1:]
-	}
-	return ""
+	return "", ""
 }
 
 // Shift moves lines to the right, or to the left where columns is negative, as far as there are blanks. Empty lines stay.

@@ -145,7 +145,7 @@ func (d *Document) blank(at int) int {
 		switch c := d.text[at]; {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 			at++
-		case c == '#' && (at == 0 || strings.IndexByte(" \t\r\n", d.text[at-1]) >= 0):
+		case c == '#': // behind a token the YAML library demands no blank
 			at = d.lineEnd(at)
 		default:
 			return at
@@ -249,14 +249,22 @@ func (d *Document) blockEnd(at int, in place) (int, error) {
 	header := d.lineEnd(at)
 	indicators, _, _ := strings.Cut(d.text[at:header], " ")
 	keep := strings.Contains(indicators, "+")
+	least := in.indent + 1
+	if i := strings.IndexAny(indicators, "123456789"); i >= 0 {
+		least = max(in.indent, 0) + int(indicators[i]-'0')
+	}
+	first := !strings.ContainsAny(indicators, "123456789") // the line that says how far the text is indented is still to come
 	end := at + len(strings.TrimRight(d.text[at:header], " \t\r"))
 	for line := d.nextLine(header); line < len(d.text); line = d.nextLine(d.lineEnd(line)) {
 		lineEnd := d.lineEnd(line)
 		content := strings.TrimRight(d.text[line:lineEnd], "\r")
 		indent := len(content) - len(strings.TrimLeft(content, " "))
 		blank := strings.TrimLeft(content, " ") == ""
-		if !blank && indent <= in.indent || line == lineEnd && lineEnd == len(d.text) {
+		if !blank && indent < least || line == lineEnd && lineEnd == len(d.text) {
 			break
+		}
+		if !blank && first {
+			least, first = indent, false
 		}
 		if !blank || keep {
 			end = line + len(content)
