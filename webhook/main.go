@@ -14,6 +14,8 @@ import (
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/gitops-drift/gitops-drift/pkg/version"
 )
 
 // usageError is the exit code for arguments that make no sense; others are 1.
@@ -32,7 +34,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(usageError)
 	case o.version:
-		fmt.Println("gitops-drift", version())
+		fmt.Println("gitops-drift", version.Current())
 		return
 	}
 	if os.Getenv("GOGC") == "" {
@@ -47,13 +49,4 @@ func main() {
 		ctrl.Log.Error(err, "gitops-drift ends")
 		os.Exit(1)
 	}
-}
-
-// version is what the build recorded: the module's version or the commit.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(unknown)"
-	}
-	return info.Main.Version
 }

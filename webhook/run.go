@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/record"
 	"github.com/gitops-drift/gitops-drift/pkg/restore"
 	"github.com/gitops-drift/gitops-drift/pkg/servingcert"
+	"github.com/gitops-drift/gitops-drift/pkg/version"
 )
 
 // stopTimeout bounds the shutdown after the connections are drained and before the flush of records. All three must end
@@ -49,7 +51,7 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	config.UserAgent = "gitops-drift/" + version()
+	config.UserAgent = "gitops-drift/" + cmp.Or(version.Current().Version, "devel")
 	clock := &breakglass.Clock{}
 	config.Wrap(clock.Wrap)
 	scheme, err := newScheme()

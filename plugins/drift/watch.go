@@ -56,7 +56,7 @@ func (w *watching) run(cmd *cobra.Command, output string, see seeing) error {
 		return first.verdict
 	}
 	var show shower = &log{out: out, stderr: stderr, output: output}
-	if terminal.Is(out) && output != "json" && output != "yaml" {
+	if terminal.Draws(out) && output != "json" && output != "yaml" {
 		show, stderr = &screen{screen: terminal.NewScreen(out), out: out, color: color, interval: w.interval}, io.Discard
 	}
 	return w.again(cmd.Context(), first, show, func(ctx context.Context) (*look, error) { return see(ctx, stderr, nil) })

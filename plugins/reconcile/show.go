@@ -48,7 +48,7 @@ type liveRow struct {
 
 func newShow(out, stderr io.Writer, output string, b board, clusters []string) *show {
 	s := &show{board: b, order: clusters, lines: stderr, wait: later, began: time.Now(), stop: make(chan struct{}), stopped: make(chan struct{})}
-	if terminal.Is(out) && output == "table" {
+	if terminal.Draws(out) && output == "table" {
 		s.screen, s.wait = terminal.NewScreen(out), soon
 	} else if terminal.Is(stderr) {
 		s.wait = soon

@@ -13,14 +13,12 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gitops-drift/gitops-drift/pkg/completion"
 )
 
-// shim is what kubectl asks for the completions of a plugin: an executable kubectl_complete-NAME on the PATH.
-type shim struct {
-	// plugin is the plugin's file without .exe, kubectl-gitops_drift; name is how people call it.
-	plugin, name string
-	windows      bool
-}
+// shim installs what kubectl asks for the completions of this plugin.
+type shim struct{ completion.Shim }
 
 // newShim returns nil for a program that is no plugin of kubectl. Flux asks its plugins by itself.
 func newShim(program string) *shim {
@@ -28,26 +26,7 @@ func newShim(program string) *shim {
 	if !strings.HasPrefix(plugin, "kubectl-") {
 		return nil
 	}
-	return &shim{plugin: plugin, name: typedName(program), windows: runtime.GOOS == "windows"}
-}
-
-func (s *shim) file() string {
-	file := "kubectl_complete-" + strings.TrimPrefix(s.plugin, "kubectl-")
-	if s.windows {
-		file += ".cmd"
-	}
-	return file
-}
-
-// mark tells the shim from what others may have put there.
-const mark = "written by: "
-
-func (s *shim) content() string {
-	by := mark + s.name + " completion install"
-	if s.windows {
-		return "@rem " + by + "\r\n@\"" + s.plugin + ".exe\" __complete %*\r\n"
-	}
-	return "#!/bin/sh\n# " + by + "\nexec " + s.plugin + " __complete \"$@\"\n"
+	return &shim{completion.Shim{Plugin: plugin, Windows: runtime.GOOS == "windows"}}
 }
 
 func (s *shim) command() *cobra.Command {
@@ -56,14 +35,14 @@ func (s *shim) command() *cobra.Command {
 		Use:   "install",
 		Short: "Have kubectl complete this plugin's arguments",
 		Long: fmt.Sprintf(`Put %s, which kubectl asks for completions (kubectl 1.26 or newer), beside the plugin, or into
-another folder of the PATH. kubectl's own completion has to be set up as well: see kubectl completion --help.`, s.file()),
+another folder of the PATH. kubectl's own completion has to be set up as well: see kubectl completion --help.`, s.File()),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := s.install(dir)
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "kubectl completes %s now: %s\n", s.name, path)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "kubectl completes %s now: %s\n", s.Name(), path)
 			return err
 		},
 	}
@@ -79,9 +58,9 @@ another folder of the PATH. kubectl's own completion has to be set up as well: s
 // install writes the shim into a folder, the plugin's if none is given, and returns where it is.
 func (s *shim) install(dir string) (string, error) {
 	if dir == "" {
-		plugin, err := exec.LookPath(s.plugin)
+		plugin, err := exec.LookPath(s.Plugin)
 		if err != nil {
-			return "", fmt.Errorf("%s is not on the PATH, so kubectl does not find it either; give a folder of the PATH with --dir", s.plugin)
+			return "", fmt.Errorf("%s is not on the PATH, so kubectl does not find it either; give a folder of the PATH with --dir", s.Plugin)
 		}
 		dir = filepath.Dir(plugin)
 	}
@@ -89,13 +68,13 @@ func (s *shim) install(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !slices.Contains(filepath.SplitList(os.Getenv("PATH")), dir) {
+	if !onPath(os.Getenv("PATH"), dir, s.Windows) {
 		return "", fmt.Errorf("%s is not on the PATH, so kubectl would not look there; give another folder with --dir", dir)
 	}
-	path := filepath.Join(dir, s.file())
+	path := filepath.Join(dir, s.File())
 	old, err := os.ReadFile(path)
 	switch {
-	case err == nil && !bytes.Contains(old, []byte(mark)):
+	case err == nil && !bytes.Contains(old, []byte(completion.Mark)):
 		return "", fmt.Errorf("%s is there already, and not from here; remove it first, or give another folder with --dir", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return "", err
@@ -106,9 +85,17 @@ func (s *shim) install(dir string) (string, error) {
 	return path, nil
 }
 
+// onPath reports whether programs are looked for in a folder. Windows does not tell capitals from small letters.
+func onPath(path, dir string, windows bool) bool {
+	return slices.ContainsFunc(filepath.SplitList(path), func(entry string) bool {
+		entry = filepath.Clean(entry)
+		return entry == dir || windows && strings.EqualFold(entry, dir)
+	})
+}
+
 // write replaces the file at once, so that kubectl never runs half of it.
 func (s *shim) write(path string) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+s.file()+"-*")
+	file, err := os.CreateTemp(filepath.Dir(path), "."+s.File()+"-*")
 	if err != nil {
 		return err
 	}
@@ -117,7 +104,7 @@ func (s *shim) write(path string) (err error) {
 			err = errors.Join(err, os.Remove(file.Name()))
 		}
 	}()
-	if _, err := file.WriteString(s.content()); err != nil {
+	if _, err := file.WriteString(s.Content()); err != nil {
 		return errors.Join(err, file.Close())
 	}
 	if err := file.Close(); err != nil {

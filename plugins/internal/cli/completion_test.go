@@ -7,17 +7,7 @@ import (
 	"testing"
 )
 
-func TestTheShimOfEachPlatformAsksThePlugin(t *testing.T) {
-	s := shim{plugin: "kubectl-gitops_drift", name: "kubectl gitops-drift"}
-	if s.file() != "kubectl_complete-gitops_drift" ||
-		s.content() != "#!/bin/sh\n# written by: kubectl gitops-drift completion install\nexec kubectl-gitops_drift __complete \"$@\"\n" {
-		t.Errorf("%s: %q", s.file(), s.content())
-	}
-	s.windows = true
-	if s.file() != "kubectl_complete-gitops_drift.cmd" ||
-		s.content() != "@rem written by: kubectl gitops-drift completion install\r\n@\"kubectl-gitops_drift.exe\" __complete %*\r\n" {
-		t.Errorf("%s: %q", s.file(), s.content())
-	}
+func TestFluxNeedsNoShim(t *testing.T) {
 	if newShim("/home/x/.fluxcd/plugins/flux-drift") != nil {
 		t.Error("there is a shim for flux")
 	}
@@ -41,16 +31,16 @@ func TestTheShimIsInstalledBesideThePluginOrWhereOneSays(t *testing.T) {
 	for dir, want := range map[string]string{"": beside, other: other} {
 		for range 2 { // again, over its own
 			path, err := s.install(dir)
-			if err != nil || path != filepath.Join(want, s.file()) {
+			if err != nil || path != filepath.Join(want, s.File()) {
 				t.Fatal(path, err)
 			}
 		}
-		info, err := os.Stat(filepath.Join(want, s.file()))
+		info, err := os.Stat(filepath.Join(want, s.File()))
 		if err != nil || info.Mode().Perm() != 0o755 {
 			t.Errorf("%v, %v", info, err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(other, s.file()), []byte("theirs"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(other, s.File()), []byte("theirs"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	refused(other, "not from here")
@@ -63,6 +53,28 @@ func TestTheShimIsInstalledBesideThePluginOrWhereOneSays(t *testing.T) {
 			if strings.HasPrefix(entry.Name(), ".") {
 				t.Errorf("%s is left behind", entry.Name())
 			}
+		}
+	}
+}
+
+func TestAFolderIsOnThePathAsPeopleWriteIt(t *testing.T) {
+	list := func(dirs ...string) string { return strings.Join(dirs, string(os.PathListSeparator)) }
+	dir := filepath.FromSlash("/home/x/bin")
+	for _, test := range []struct {
+		path    string
+		windows bool
+		want    bool
+	}{
+		{list("/usr/bin", "/home/x/bin"), false, true},
+		{list("/home/x/bin/", "/usr/bin"), false, true},
+		{list("/home/x/./bin"), false, true},
+		{list("/Home/X/Bin/"), true, true},
+		{list("/Home/X/Bin/"), false, false},
+		{list("/home/x", "/home/x/bin/more"), true, false},
+		{"", false, false},
+	} {
+		if got := onPath(test.path, dir, test.windows); got != test.want {
+			t.Errorf("%q, windows %t: %t", test.path, test.windows, got)
 		}
 	}
 }

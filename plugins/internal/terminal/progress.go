@@ -28,9 +28,9 @@ type Progress struct {
 	stop, stopped chan struct{}
 }
 
-// NewProgress starts a line on out, nil if that is no terminal. Stop ends it.
+// NewProgress starts a line on out, nil if that is no terminal that draws. Stop ends it.
 func NewProgress(out io.Writer) *Progress {
-	if !Is(out) {
+	if !Draws(out) {
 		return nil
 	}
 	return newProgress(out, func() int { return Width(out) }, patience)

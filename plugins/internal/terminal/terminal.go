@@ -15,10 +15,16 @@ func Is(out any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Colors reports whether out should be coloured: on a terminal, unless people do not want it (NO_COLOR) or it cannot
-// (TERM=dumb).
+// Draws reports whether out is a terminal that does what escape sequences say: not a dumb one (TERM=dumb), nor a console of
+// Windows that cannot.
+func Draws(out any) bool {
+	f, ok := out.(*os.File)
+	return ok && Is(f) && os.Getenv("TERM") != "dumb" && understands(f)
+}
+
+// Colors reports whether out should be coloured: on a terminal that draws, unless people do not want it (NO_COLOR).
 func Colors(out any) bool {
-	return Is(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return os.Getenv("NO_COLOR") == "" && Draws(out)
 }
 
 // Width is how many columns a terminal has, 80 if it does not say.

@@ -1,0 +1,2 @@
+// Package version says which build of gitops-drift a program is.
+package version
