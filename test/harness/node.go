@@ -26,9 +26,10 @@ const (
 // StartNode adds a node on which every Pod runs at once without running anything: Pods are bound to it as kube-scheduler
 // would bind them, then reported ready or, where they are not to be restarted, as having succeeded; Pods that are being
 // deleted are gone at once. So workloads scale, roll and finish as the controllers of kube-controller-manager will have
-// it. The node lasts until ctx ends, and what it meets on the way is tried again until then.
-func (c *Cluster) StartNode(ctx context.Context) error {
-	n := &node{cluster: c, queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[client.ObjectKey](20*time.Millisecond, time.Second))}
+// it. Only the Pods of what is hosted run their programs. The node lasts until ctx ends, and what it meets on the way is
+// tried again until then.
+func (c *Cluster) StartNode(ctx context.Context, hosted ...Hosted) error {
+	n := &node{cluster: c, hosts: newHosts(c, hosted), queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[client.ObjectKey](20*time.Millisecond, time.Second))}
 	kubelet, err := c.Login("system:node:"+nodeName, "system:nodes")
 	if err != nil {
 		return err
@@ -60,6 +61,7 @@ func (c *Cluster) StartNode(ctx context.Context) error {
 
 type node struct {
 	cluster            *Cluster
+	hosts              *hosts
 	kubelet, scheduler client.Client
 	queue              workqueue.TypedRateLimitingInterface[client.ObjectKey]
 }
@@ -140,6 +142,9 @@ func (n *node) look(ctx context.Context, key client.ObjectKey) error {
 	}
 	switch {
 	case !pod.DeletionTimestamp.IsZero():
+		if !n.hosts.ended(pod, func() { n.queue.Add(key) }) {
+			return nil // it ends, and then this is asked again
+		}
 		return client.IgnoreNotFound(n.kubelet.Delete(ctx, pod, client.GracePeriodSeconds(0), client.Preconditions{UID: &pod.UID}))
 	case pod.Spec.NodeName == "":
 		err := n.scheduler.SubResource("binding").Create(ctx, pod, &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: nodeName}})
@@ -148,6 +153,9 @@ func (n *node) look(ctx context.Context, key client.ObjectKey) error {
 		}
 		return err
 	case pod.Status.Phase == corev1.PodPending:
+		if ready, err := n.hosts.ready(ctx, pod, func() { n.queue.Add(key) }); err != nil || !ready {
+			return err
+		}
 		return client.IgnoreNotFound(n.kubelet.Status().Update(ctx, reported(pod)))
 	}
 	return nil

@@ -38,18 +38,33 @@ func (c *Cluster) StartProduct(ctx context.Context, overlay string, args ...stri
 	if err != nil {
 		return nil, err
 	}
-	c.Route(client.ObjectKey{Namespace: FluxNamespace, Name: product + "-webhook"}, 443, replica.Address("WEBHOOK"))
+	hosted := Product()
+	c.Route(hosted.Service, hosted.Port, replica.Address(hosted.Endpoint))
 	return replica, nil
 }
 
 // StartReplica starts one more replica of our controller, which [Cluster.StartProduct] must have installed. Its ports
 // are WEBHOOK, HEALTH and METRICS; [Cluster.Route] brings it calls.
 func (c *Cluster) StartReplica(ctx context.Context, args ...string) (*Instance, error) {
-	return c.StartWorkload(ctx, Workload{
+	w := productWorkload(args)
+	w.Args = append([]string{"--flux-namespace=" + FluxNamespace}, w.Args...)
+	return c.StartWorkload(ctx, w)
+}
+
+// Product is our controller, to be run wherever its manifests have Pods of it; see [Cluster.StartNode]. Args are added to those of the
+// manifests.
+func Product(args ...string) Hosted {
+	return Hosted{
+		Workload: productWorkload(args), Port: 443, Endpoint: "WEBHOOK",
+		Service: client.ObjectKey{Namespace: FluxNamespace, Name: product + "-webhook"},
+	}
+}
+
+func productWorkload(args []string) Workload {
+	return Workload{
 		Deployment: client.ObjectKey{Namespace: FluxNamespace, Name: product},
 		Program:    product,
 		Args: append([]string{
-			"--flux-namespace=" + FluxNamespace,
 			"--webhook-port=$(WEBHOOK)",
 			"--health-probe-bind-address=127.0.0.1:$(HEALTH)",
 			"--metrics-bind-address=127.0.0.1:$(METRICS)",
@@ -58,5 +73,5 @@ func (c *Cluster) StartReplica(ctx context.Context, args ...string) (*Instance, 
 		}, args...),
 		Ports: []string{"WEBHOOK", "HEALTH", "METRICS"},
 		Ready: "http://127.0.0.1:$(HEALTH)/readyz",
-	})
+	}
 }

@@ -55,13 +55,8 @@ type Instance struct {
 func (c *Cluster) StartWorkload(ctx context.Context, w Workload) (*Instance, error) {
 	i := &Instance{cluster: c, workload: w}
 	for attempt := 1; ; attempt++ {
-		i.ports = map[string]int{}
-		for _, name := range w.Ports {
-			port, err := FreePort()
-			if err != nil {
-				return nil, err
-			}
-			i.ports[name] = port
+		if err := i.choosePorts(); err != nil {
+			return nil, err
 		}
 		err := i.start(ctx)
 		if err == nil {
@@ -79,6 +74,19 @@ func (c *Cluster) StartWorkload(ctx context.Context, w Workload) (*Instance, err
 	}
 }
 
+// choosePorts finds a free port for each name.
+func (i *Instance) choosePorts() error {
+	i.ports = map[string]int{}
+	for _, name := range i.workload.Ports {
+		port, err := FreePort()
+		if err != nil {
+			return err
+		}
+		i.ports[name] = port
+	}
+	return nil
+}
+
 // gone reports whether a Pod is no longer there to run as.
 func (c *Cluster) gone(ctx context.Context, pod *corev1.Pod) bool {
 	var now corev1.Pod
@@ -93,6 +101,12 @@ func (i *Instance) start(ctx context.Context) error {
 		return err
 	}
 	i.pod = pod
+	return i.run(ctx)
+}
+
+// run runs the program under the identity of its Pod.
+func (i *Instance) run(ctx context.Context) error {
+	pod := i.pod
 	token, err := i.cluster.podToken(ctx, pod)
 	if err != nil {
 		return err
