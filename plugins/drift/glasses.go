@@ -96,50 +96,6 @@ func printGlasses(out io.Writer, glasses []report.Glasses, output string) error 
 	return report.WriteYAML(out, list)
 }
 
-func (o *options) glassCloseCommand(name string) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "close NAME",
-		Short:   "End a BreakGlass before its time, and give its object back to Flux",
-		Example: fmt.Sprintf("  %s break-glass close payments-api-x7k2p", name),
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return fmt.Errorf("close takes the name of one BreakGlass, see %s break-glass list; got %d", name, len(args))
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error { return o.glassClose(cmd, args[0]) },
-	}
-	cmd.ValidArgsFunction = o.completeGlass
-	return cmd
-}
-
-func (o *options) glassClose(cmd *cobra.Command, name string) error {
-	c, _, err := o.one(cmd)
-	if err != nil {
-		return err
-	}
-	g, err := breakglass.Close(cmd.Context(), c, name)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), holding)
-	defer cancel()
-	ended, err := breakglass.Await(ctx, c, g, func(g *v1alpha1.BreakGlass) bool { return g.Status.Ended != nil && len(g.Finalizers) == 0 })
-	if err != nil {
-		return err
-	}
-	if !ended {
-		return &cli.ExitError{Code: cli.CodeIncomplete, Err: fmt.Errorf("BreakGlass %s is closed, but Flux still seems to be held off its object after %s; is the controller gitops-drift running?", name, holding)}
-	}
-	if len(g.Status.Drift) == 0 {
-		return say(cmd, "BreakGlass %s is closed. Nothing differed from git.\n", name)
-	}
-	if err := say(cmd, "BreakGlass %s is closed. Flux puts back what differed from git:\n", name); err != nil {
-		return err
-	}
-	return report.WriteDrifted(cmd.OutOrStdout(), g)
-}
-
 // completeGlass offers the BreakGlasses that are active.
 func (o *options) completeGlass(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completing)
