@@ -1,0 +1,127 @@
+package install
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/gitops-drift/gitops-drift/test/harness"
+)
+
+// The parts of the manifests that an older version did not have, or had otherwise.
+const (
+	deployment = "manifests/base/deployment.yaml"
+	image      = "image: ghcr.io/gitops-drift/gitops-drift:"
+	argument   = "        - --zap-encoder=json\n"
+	column     = "    - jsonPath: .spec.restore\n      name: Restore\n      type: boolean\n"
+	crd        = "manifests/crds/gitops-drift.dev_editpolicies.yaml"
+)
+
+// older makes our repository one of an older version: another image, an argument fewer, and a field of a CRD that is not there yet.
+func (f *fleet) older() {
+	f.t.Helper()
+	f.change(deployment, image, image+"older-")
+	f.change(deployment, argument, "")
+	f.change(crd, column, "")
+	f.push(f.product, ours)
+}
+
+// upgrade publishes the manifests as they are, while people edit.
+func (f *fleet) upgrade(t *testing.T) {
+	held(t)
+	recorded := strings.Fields(must(t, "kubectl get editrecords -o name"))
+	load := steady(t)
+	f.change(deployment, image+"older-", image)
+	f.change(deployment, "        - --drain-timeout=95s\n", "        - --drain-timeout=95s\n"+argument)
+	f.change(crd, "    - jsonPath: .status.conditions", column+"    - jsonPath: .status.conditions")
+	f.push(f.product, ours)
+	must(t, "kubectl gitops-reconcile ks/gitops-drift-crds ks/gitops-drift ks/gitops-drift-policies --timeout 90s")
+	if args := must(t, "kubectl -n flux-system get pods -l app.kubernetes.io/name=gitops-drift --field-selector status.phase=Running -o jsonpath='{.items[*].spec.containers[0].args}'"); !strings.Contains(args, "--zap-encoder=json") {
+		t.Errorf("the Pods are of the old version: %s", args)
+	}
+	eventually(t, "the old Pods are gone", func() bool {
+		return len(strings.Fields(must(t, "kubectl -n flux-system get pods -l app.kubernetes.io/name=gitops-drift -o name"))) == 2
+	})
+	load.stop()
+	if !strings.Contains(must(t, "kubectl get editpolicies"), "RESTORE") {
+		t.Error("the CRD is the old one")
+	}
+	now := strings.Fields(must(t, "kubectl get editrecords -o name"))
+	for _, record := range recorded {
+		if !slices.Contains(now, record) {
+			t.Errorf("%s is lost", record)
+		}
+	}
+	if list := must(t, "kubectl gitops-drift break-glass list"); !strings.Contains(list, "held off") {
+		t.Errorf("the BreakGlass is lost:\n%s", list)
+	}
+	must(t, "kubectl gitops-drift break-glass close --all")
+}
+
+// load is edits that are to be refused, and edits of what nobody manages.
+type load struct {
+	t     *testing.T
+	end   chan struct{}
+	group sync.WaitGroup
+
+	mu                sync.Mutex
+	refused, admitted int
+	wrong             []string
+}
+
+// steady edits until stop, 20 times a second.
+func steady(t *testing.T) *load {
+	t.Helper()
+	clientset, err := kubernetes.NewForConfig(cluster.RESTConfig(harness.OnCall))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := testContext(t)
+	must(t, "kubectl -n default create configmap unmanaged")
+	l := &load{t: t, end: make(chan struct{})}
+	for i, namespace := range []string{"payments", "default"} {
+		name := []string{"settings", "unmanaged"}[i]
+		l.group.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-l.end:
+					return
+				case <-time.After(100 * time.Millisecond):
+				}
+				_, err := clientset.CoreV1().ConfigMaps(namespace).Patch(ctx, name, types.MergePatchType, fmt.Appendf(nil, `{"data":{"value":"%d"}}`, n), metav1.PatchOptions{FieldManager: "kubectl-edit"})
+				refused := apierrors.IsForbidden(err) && strings.Contains(err.Error(), "is managed by Flux Kustomization flux-system/apps")
+				l.mu.Lock()
+				switch {
+				case namespace == "payments" && refused:
+					l.refused++
+				case namespace == "default" && err == nil:
+					l.admitted++
+				default:
+					l.wrong = append(l.wrong, fmt.Sprintf("%s/%s: %v", namespace, name, err))
+				}
+				l.mu.Unlock()
+			}
+		})
+	}
+	return l
+}
+
+// stop ends the edits, and checks what became of each.
+func (l *load) stop() {
+	l.t.Helper()
+	close(l.end)
+	l.group.Wait()
+	if len(l.wrong) > 0 || l.refused < 20 || l.admitted < 20 {
+		l.t.Errorf("%d edits were refused, %d admitted; wrong are %d: %s", l.refused, l.admitted, len(l.wrong), strings.Join(l.wrong[:min(5, len(l.wrong))], "\n"))
+	}
+	l.t.Logf("%d edits were refused, %d admitted", l.refused, l.admitted)
+	must(l.t, "kubectl -n default delete configmap unmanaged")
+}
