@@ -18,6 +18,8 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/version"
 )
 
+//go:generate env UPDATE_GOLDEN=1 go test -count=1 -run ^TestTheReferenceIsWhatTheCodeSays$ .
+
 // usageError is the exit code for arguments that make no sense; others are 1.
 const usageError = 2
 

@@ -82,11 +82,9 @@ func (l *controllerList) Set(value string) error {
 	return nil
 }
 
-// parse reads the arguments. Its error has been or, for what the flag package does not check, is for the user.
-func parse(program string, args []string, stderr io.Writer) (*options, error) {
-	o := &options{}
+// flags are those that fill o.
+func (o *options) flags(program string) *flag.FlagSet {
 	set := flag.NewFlagSet(program, flag.ContinueOnError)
-	set.SetOutput(stderr)
 	set.StringVar(&o.fluxNamespace, "flux-namespace", "flux-system", "Namespace that Flux's controllers run in.")
 	set.Var(&o.fluxControllers, "flux-controller", "Controller of Flux under another name than the usual: NAME, in --flux-namespace, or NAMESPACE/NAME. It is the name of its service account, or of the Deployment or StatefulSet that runs as a usual one. May be repeated.")
 	set.BoolVar(&o.withoutFlux, "without-flux", false, "Flux does not run in this cluster but applies to it from another one (hub and spoke): its kinds need not be installed, and EditPolicies name its identities. Nothing is restored here.")
@@ -110,6 +108,14 @@ func parse(program string, args []string, stderr io.Writer) (*options, error) {
 	set.StringVar(&o.eventsAddress, "events-addr", "", "Address of Flux's notification-controller, which then is told of edits, such as http://notification-controller.flux-system.svc.cluster.local./; default: it is not told.")
 	set.BoolVar(&o.version, "version", false, "Print the version and exit.")
 	o.zap.BindFlags(set)
+	return set
+}
+
+// parse reads the arguments. Its error has been or, for what the flag package does not check, is for the user.
+func parse(program string, args []string, stderr io.Writer) (*options, error) {
+	o := &options{}
+	set := o.flags(program)
+	set.SetOutput(stderr)
 	if err := set.Parse(args); err != nil {
 		return nil, err
 	}

@@ -51,7 +51,8 @@ func Main(build func(name string) *cobra.Command) {
 	os.Exit(run(ctx, os.Args[0], os.Stderr, build))
 }
 
-func run(ctx context.Context, program string, stderr io.Writer, build func(name string) *cobra.Command) int {
+// Command is the whole command of a plugin: what build returns, and what every plugin has. The program is its file.
+func Command(program string, build func(name string) *cobra.Command) *cobra.Command {
 	name := typedName(program)
 	root := build(name)
 	if root.Annotations == nil {
@@ -67,8 +68,11 @@ func run(ctx context.Context, program string, stderr io.Writer, build func(name 
 	if s := newShim(program); s != nil {
 		root.AddCommand(s.command())
 	}
+	return root
+}
 
-	err := root.ExecuteContext(ctx)
+func run(ctx context.Context, program string, stderr io.Writer, build func(name string) *cobra.Command) int {
+	err := Command(program, build).ExecuteContext(ctx)
 	if err == nil {
 		return CodeDone
 	}
