@@ -79,7 +79,7 @@ func up(ctx context.Context) (err error) {
 func welcome(w io.Writer, s state) error {
 	_, err := fmt.Fprintf(w, `The cluster is running. In this shell:
 
-  export KUBECONFIG=%s PATH=%s:$PATH
+  eval "$(%s/demo env)"
 
 You are oncall@contoso.com there. Five things to try:
 
@@ -90,7 +90,21 @@ You are oncall@contoso.com there. Five things to try:
   kubectl patch editpolicy record --type merge -p '{"spec":{"action":"Deny"}}'   # then try the edit again
 
 End it with: make demo-down
-`, s.Kubeconfig, s.Bin)
+`, s.Bin)
+	return err
+}
+
+// env prints what a shell needs to use the cluster.
+func env(context.Context) error {
+	dir, err := folder()
+	if err != nil {
+		return err
+	}
+	s, err := load(dir)
+	if err != nil || !alive(s.PID) {
+		return errors.New("there is no demo cluster; start one with: make demo-up")
+	}
+	_, err = fmt.Printf("export KUBECONFIG='%s' PATH='%s':\"$PATH\"\n", s.Kubeconfig, s.Bin)
 	return err
 }
 

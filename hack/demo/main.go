@@ -13,17 +13,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-const usage = `usage: demo run|up|down
+const usage = `usage: demo run|up|env|down
 
   run   play the story and remove everything again
   up    leave the cluster running in the background
+  env   print what a shell needs to use that: eval "$(demo env)"
   down  end what up left running`
 
 func main() {
 	log.SetLogger(logr.Discard()) // or controller-runtime complains about its absence
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	commands := map[string]func(context.Context) error{"run": run, "up": up, "serve": serve, "down": down}
+	commands := map[string]func(context.Context) error{"run": run, "up": up, "serve": serve, "env": env, "down": down}
 	command, ok := commands[argument()]
 	if !ok {
 		fmt.Fprintln(os.Stderr, usage)
