@@ -129,6 +129,8 @@ func (o *options) finish(ctx context.Context, cmd *cobra.Command, c client.Clien
 		return fmt.Errorf("BreakGlass %s is closed, but Flux still seems to be held off its object after %s; is the controller gitops-drift running? Where it is gone for good: %s --by-hand %[1]s", g.Name, holding, cmd.CommandPath()), nil
 	case !ended: // somebody had deleted it as well
 		return nil, say(cmd, "BreakGlass %s is over, and gone. Flux looks after its object again.\n", g.Name)
+	case len(g.Status.Drift) == 0 && g.Status.DriftSource == v1alpha1.FromRecords:
+		return nil, say(cmd, "BreakGlass %s is closed. No edit was recorded under it; what git wants was not compared.\n", g.Name)
 	case len(g.Status.Drift) == 0:
 		return nil, say(cmd, "BreakGlass %s is closed. Nothing differed from git.\n", g.Name)
 	}

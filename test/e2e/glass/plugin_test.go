@@ -1,9 +1,13 @@
 package glass
 
 import (
+	"context"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gitops-drift/gitops-drift/pkg/ownership"
 )
 
 func TestThePluginBreaksGlass(t *testing.T) {
@@ -21,6 +25,8 @@ func TestThePluginBreaksGlass(t *testing.T) {
 		"not Flux's":           {[]string{"gitops-drift", "break-glass", "namespace/default", "--for", "5m", "--reason", "x"}, "Flux does not manage it"},
 		"no policy":            {[]string{"gitops-drift", "break-glass", "crd/widgets.contoso.com", "--for", "5m", "--reason", "x"}, "no EditPolicy lets anybody break glass"},
 		"nothing of that name": {[]string{"gitops-drift", "break-glass", "close", "none"}, "there is no BreakGlass none"},
+		"no name":              {[]string{"gitops-drift", "break-glass", "close"}, "close takes the name of one BreakGlass"},
+		"a name, and all":      {[]string{"gitops-drift", "break-glass", "close", "none", "--all"}, "close takes a name or --all, not both"},
 	} {
 		if result := kubectl(t, "", test.args...); result.Code != 2 || !strings.Contains(result.Stderr, test.want) {
 			t.Errorf("%s: exit code %d, want %q: %s", name, result.Code, test.want, result.Stderr)
@@ -50,4 +56,47 @@ Flux is held off it\. What cannot be held: a deletion`).FindStringSubmatch(opene
 		t.Errorf("closing says\n%s", closed)
 	}
 	eventually(t, "git's value is back", func() bool { return memory(t) == "512Mi" })
+}
+
+// TestTheControllerIsNotNeededToGiveBack kills it, and has the plugin do its part: for the one BreakGlass, not for another of the same object.
+func TestTheControllerIsNotNeededToGiveBack(t *testing.T) {
+	open(t, "mine", "10m")
+	open(t, "another", "20m")
+	eventually(t, "both hold", func() bool { return held(t, "mine") && held(t, "another") })
+	must(t, "", raise...)
+	eventually(t, "the edit is recorded", func() bool {
+		return strings.Contains(must(t, "", "get", "editrecords", "-o=jsonpath={.items[*].spec.breakGlass}"), "another")
+	})
+	product.Kill()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := product.Restart(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if said := must(t, "", "gitops-drift", "break-glass", "close", "mine", "--by-hand"); !strings.Contains(said, "No edit was recorded under it") {
+		t.Errorf("closing the one that admitted no edit says\n%s", said)
+	}
+	if by, on := ownership.HoldOf(deployment(t)); !on || by.BreakGlass != "another" || len(glass(t, "mine").Finalizers) > 0 {
+		t.Errorf("the object is held by %+v, %v; finalizers %v", by, on, glass(t, "mine").Finalizers)
+	}
+	if result := kubectl(t, "", "gitops-drift", "break-glass", "close", "another"); result.Code != 1 || !strings.Contains(result.Stderr, "--by-hand") {
+		t.Errorf("without a controller: exit code %d: %s", result.Code, result.Stderr)
+	}
+	if said := must(t, "", "gitops-drift", "break-glass", "close", "--all", "--by-hand"); !strings.Contains(said, "resources.limits.memory: 512Mi → 1Gi by oncall@contoso.com") {
+		t.Errorf("closing the one that admitted the edit says\n%s", said)
+	}
+	if value, on := deployment(t).Annotations[ownership.Reconcile]; on {
+		t.Errorf("Flux is held off still: %s", value)
+	}
+	if _, err := cluster.Reconcile(testContext(t), apps); err != nil {
+		t.Fatal(err)
+	}
+	if got := memory(t); got != "512Mi" {
+		t.Errorf("Flux leaves %s", got)
+	}
+	if said := must(t, "", "gitops-drift", "break-glass", "close", "--all"); !strings.HasPrefix(said, "Every BreakGlass is over") {
+		t.Errorf("with none it says %s", said)
+	}
 }
