@@ -115,6 +115,9 @@ func verdict(findings []SealFinding) string {
 	if n := counts[string(sealfleet.Unknown)]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d unknown", n))
 	}
+	if counts[string(sealfleet.Pending)] > 0 {
+		parts = append(parts, "a rotation is under way")
+	}
 	if len(parts) == 0 {
 		return "is sound"
 	}

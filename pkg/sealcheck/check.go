@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"github.com/gitops-drift/gitops-drift/pkg/sealconfig"
@@ -12,11 +11,11 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
 )
 
-// Check reads, builds and judges the repository that a configuration is of. Only what is in one of the paths is told, files or
+// Check reads, builds and judges the repository that a configuration is of, its files from a source. Only what is in one of the paths is told, files or
 // folders below the root, relative to it and slash-separated; without any all is. An error says that nothing could be
 // checked.
-func Check(ctx context.Context, config *sealconfig.Config, paths ...string) (*Report, error) {
-	repository, err := Read(ctx, config.Root())
+func Check(ctx context.Context, config *sealconfig.Config, source Source, paths ...string) (*Report, error) {
+	repository, err := Read(ctx, config.Root(), source)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +25,7 @@ func Check(ctx context.Context, config *sealconfig.Config, paths ...string) (*Re
 	report := &Report{Errors: repository.Errors}
 	j := &judge{config: config, keys: map[string]*sealkey.Certificate{}, report: report}
 	for _, s := range repository.Sealed {
-		choice, err := config.For(filepath.Join(config.Root(), filepath.FromSlash(s.File)))
+		choice, err := config.At(s.File)
 		if err != nil {
 			return nil, err
 		}

@@ -12,9 +12,28 @@ import (
 	"strings"
 )
 
-// list returns the files of a repository below root, relative and slash-separated: those that git has or would add, and
-// all of them where there is no git. Symbolic links are left out. They are sorted.
-func list(ctx context.Context, root string) ([]string, error) {
+// Source is where the files of a repository are read from.
+type Source interface {
+	// Files are the regular files that belong to it, slash-separated from its root on, sorted.
+	Files(ctx context.Context) ([]string, error)
+	// ReadFile reads one of them.
+	ReadFile(name string) ([]byte, error)
+}
+
+// WorkingTree is the Source of the files in a folder: those that git has or would add, and all of them where there is no git.
+// Symbolic links are left out.
+func WorkingTree(root string) Source { return workingTree(root) }
+
+type workingTree string
+
+// ReadFile implements Source.
+func (t workingTree) ReadFile(name string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(string(t), filepath.FromSlash(name)))
+}
+
+// Files implements Source.
+func (t workingTree) Files(ctx context.Context) ([]string, error) {
+	root := string(t)
 	if tracked, ok := gitFiles(ctx, root); ok {
 		slices.Sort(tracked)
 		return tracked, nil

@@ -21,6 +21,8 @@ const (
 	WrongKey Kind = "WrongKey"
 	// Edited was changed by something else than what sealed it, or is no ciphertext.
 	Edited Kind = "Edited"
+	// TooLarge has more than an API server takes of a Secret, or stores of the SealedSecret itself by default.
+	TooLarge Kind = "TooLarge"
 	// Renamed is applied under a name, a namespace or a scope that it was not sealed for.
 	Renamed Kind = "Renamed"
 	// Unnoticed is a Kustomization that Flux calls ready although its SealedSecrets do not open.
@@ -54,8 +56,7 @@ type Report struct {
 	Findings []Finding
 	// Errors say what could not be checked.
 	Errors []Error
-	// Sealed, Secrets and Kustomizations are how many documents of SealedSecrets, and of Secrets without plain values, were
-	// Sealed is how many SealedSecrets there are, Kustomizations how many apply some.
+	// Sealed is how many SealedSecrets there are, Kustomizations how many Kustomizations apply some of them.
 	Sealed, Kustomizations int
 }
 

@@ -61,7 +61,7 @@ func TestNoValueOfASecretIsInTheCopyThatIsBuilt(t *testing.T) {
 	r.write("apps/plain.yaml", "# "+canary+"\napiVersion: v1\nkind: Secret\nmetadata: {name: plain, namespace: payments}\nstringData:\n  password: "+canary+"\n")
 	r.write("apps/kustomization.yaml", "namePrefix: eu-\nresources: [db.yaml, plain.yaml]\n")
 	r.write("clusters/prod/apps.yaml", kustomization("apps", "./apps", ""))
-	repository, err := Read(t.Context(), r.root)
+	repository, err := Read(t.Context(), r.root, WorkingTree(r.root))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,9 +56,14 @@ func (r *Repository) plaintext(n node, report *Report) {
 
 // generators judges the generators of Secrets in the files of kustomize.
 func (r *Repository) generators(report *Report) {
+	r.eachGenerator(func(file, dir string, generator *yaml.Node) { r.generator(file, dir, generator, report) })
+}
+
+// eachGenerator calls use for each generator of Secrets, with the file and the folder that it is in.
+func (r *Repository) eachGenerator(use func(file, dir string, generator *yaml.Node)) {
 	for _, dir := range slices.Sorted(maps.Keys(r.kustomizations)) {
 		file := r.kustomizations[dir]
-		text, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(file)))
+		text, err := r.source.ReadFile(file)
 		if err != nil || !bytes.Contains(text, []byte("secretGenerator")) {
 			continue // what cannot be read cannot be built either, and is said then
 		}
@@ -73,7 +76,7 @@ func (r *Repository) generators(report *Report) {
 			continue
 		}
 		for _, generator := range list.Content {
-			r.generator(file, dir, generator, report)
+			use(file, dir, generator)
 		}
 	}
 }
@@ -95,19 +98,33 @@ func (r *Repository) generator(file, dir string, generator *yaml.Node, report *R
 			add(literal.Line, key, "is in plain text")
 		}
 	}
+	for _, source := range inputs(dir, generator) {
+		if slices.Contains(r.files, source.file) && !r.encrypted(source.file) {
+			add(source.line, source.item, "is in plain text in "+source.file)
+		}
+	}
+}
+
+// input is a file that a generator reads.
+type input struct {
+	file, item string
+	line       int
+}
+
+// inputs are the files that a generator in a folder reads.
+func inputs(dir string, generator *yaml.Node) []input {
 	_, env := entry(generator, "env")
 	_, envs := entry(generator, "envs")
 	_, sources := entry(generator, "files")
+	var out []input
 	for _, source := range slices.Concat(content(env), content(envs), content(sources)) {
 		item, from, found := strings.Cut(source.Value, "=")
 		if !found {
 			from, item = item, ""
 		}
-		from = path.Join(dir, from)
-		if slices.Contains(r.files, from) && !r.encrypted(from) {
-			add(source.Line, item, "is in plain text in "+from)
-		}
+		out = append(out, input{path.Join(dir, from), item, source.Line})
 	}
+	return out
 }
 
 // content are the entries of a list, or the one text that stands for them.
@@ -126,7 +143,7 @@ var sops = [][]byte{[]byte("sops_mac="), []byte(`"sops":`), []byte("sops:"), []b
 
 // encrypted reports whether a file is encrypted with SOPS, or empty.
 func (r *Repository) encrypted(file string) bool {
-	text, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(file)))
+	text, err := r.source.ReadFile(file)
 	if err != nil || len(bytes.TrimSpace(text)) == 0 {
 		return true // there is nothing to read
 	}

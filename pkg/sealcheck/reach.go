@@ -1,10 +1,9 @@
 package sealcheck
 
 import (
+	"bytes"
 	"maps"
-	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,6 +55,29 @@ func (f *follower) mention(name string) {
 	f.mentioned[file] = true
 	if root := f.kustomize(file); root != nil {
 		scalars(root, func(text string) { f.mention(path.Join(name, text)) })
+		f.mentionPlugins(name, root)
+	}
+}
+
+// mentionPlugins follows the files in which generators and transformers are configured, which name files in turn.
+func (f *follower) mentionPlugins(dir string, root *yaml.Node) {
+	for _, field := range []string{"generators", "transformers", "validators"} {
+		_, list := entry(root, field)
+		for _, item := range content(list) {
+			f.below(path.Join(dir, item.Value), func(file string) {
+				text, err := f.source.ReadFile(file)
+				if err != nil {
+					return // the build says so
+				}
+				for decoder := yaml.NewDecoder(bytes.NewReader(text)); ; {
+					var document yaml.Node
+					if decoder.Decode(&document) != nil {
+						return // at its end, or as above
+					}
+					scalars(&document, func(text string) { f.mention(path.Join(dir, text)) })
+				}
+			}, func(string) {})
+		}
 	}
 }
 
@@ -103,7 +125,7 @@ func (f *follower) kustomized(dir, below string) string {
 
 // kustomize reads a file of kustomize; nil if that cannot be read.
 func (f *follower) kustomize(file string) *yaml.Node {
-	text, err := os.ReadFile(filepath.Join(f.root, filepath.FromSlash(file)))
+	text, err := f.source.ReadFile(file)
 	var document yaml.Node
 	if err != nil || yaml.Unmarshal(text, &document) != nil || len(document.Content) != 1 {
 		return nil
@@ -193,7 +215,7 @@ func (f *follower) elsewhere(dir string, patch *yaml.Node) bool {
 	if _, inline := entry(patch, "patch"); inline != nil {
 		text = inline.Value
 	} else if _, file := entry(patch, "path"); file != nil {
-		content, err := os.ReadFile(filepath.Join(f.root, filepath.FromSlash(path.Join(dir, file.Value))))
+		content, err := f.source.ReadFile(path.Join(dir, file.Value))
 		if err != nil {
 			return false
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/sourceignore"
+	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
@@ -67,7 +70,8 @@ func (r *Repository) Render(ctx context.Context) (err error) {
 	return nil
 }
 
-// copy writes the repository's files below w.dir, with marks in place of ciphertexts, once something has to be built.
+// copy writes the files that builds may read below w.dir, once something has to be built, with marks in place of ciphertexts and
+// nothing in place of values.
 func (w *renderer) copy(ctx context.Context) error {
 	if w.copied {
 		return nil
@@ -80,19 +84,31 @@ func (w *renderer) copy(ctx context.Context) error {
 	for _, n := range w.secrets {
 		secrets[n.file] = append(secrets[n.file], n)
 	}
+	values := map[string]bool{} // files that generators make Secrets of
+	w.eachGenerator(func(_, dir string, generator *yaml.Node) {
+		for _, input := range inputs(dir, generator) {
+			values[input.file] = true
+		}
+	})
+	named := w.named()
 	for _, file := range w.files {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		from, to := filepath.Join(w.root, filepath.FromSlash(file)), filepath.Join(w.dir, filepath.FromSlash(file))
-		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-			return err
-		}
-		if sealed[file] == nil && secrets[file] == nil && os.Link(from, to) == nil { // nothing writes into it
+		if !manifest(file) && !named[file] && path.Base(file) != sourceignore.IgnoreFile {
 			continue
 		}
-		text, err := os.ReadFile(from)
-		if err != nil {
+		text := w.texts[file]
+		if text == nil && !values[file] {
+			var err error
+			if text, err = w.source.ReadFile(file); errors.Is(err, fs.ErrNotExist) {
+				continue // deleted meanwhile
+			} else if err != nil {
+				return err
+			}
+		}
+		to := filepath.Join(w.dir, filepath.FromSlash(file))
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 			return err
 		}
 		if err := os.WriteFile(to, w.mark(text, sealed[file], secrets[file]), 0o600); err != nil {
@@ -102,23 +118,31 @@ func (w *renderer) copy(ctx context.Context) error {
 	return nil
 }
 
+// named are the files that files of kustomize name.
+func (r *Repository) named() map[string]bool {
+	f := &follower{r, reach{mentioned: map[string]bool{}}, map[string]bool{}}
+	for dir := range r.kustomizations {
+		f.mention(dir)
+	}
+	return f.reach.mentioned
+}
+
 // mark puts marks in place of the ciphertexts of a file, and leaves no value of a Secret in it, which would stay behind if
 // this program were killed.
 func (w *renderer) mark(text []byte, sealed []*Sealed, secrets []node) []byte {
-	if sealed == nil && secrets == nil {
-		return text
-	}
 	var out []byte
 	for _, p := range parts(text) {
+		alone := false // a Secret or a SealedSecret is the whole document
 		for _, n := range secrets {
 			if n.above == p.above && n.at == n.root {
-				p.text = append([]byte("---\n"), append(masked(n.json), '\n')...)
+				p.text, alone = append([]byte("---\n"), append(maskedSecret(n.json), '\n')...), true
 			}
 		}
 		for _, s := range sealed {
 			if s.node.above != p.above {
 				continue
 			}
+			alone = alone || s.node.at == s.node.root
 			for _, item := range slices.Sorted(maps.Keys(s.Object.Spec.EncryptedData)) {
 				ciphertext := s.Object.Spec.EncryptedData[item]
 				if len(ciphertext) < leastCiphertext {
@@ -129,26 +153,10 @@ func (w *renderer) mark(text []byte, sealed []*Sealed, secrets []node) []byte {
 				p.text = bytes.ReplaceAll(p.text, []byte(ciphertext), []byte(mark))
 			}
 		}
-		out = append(out, p.text...)
-	}
-	return out
-}
-
-// masked is a Secret without its values.
-func masked(secret []byte) []byte {
-	var object map[string]any
-	if json.Unmarshal(secret, &object) != nil {
-		return secret // it was read before
-	}
-	for field, value := range map[string]string{"data": "Kioq", "stringData": "***"} {
-		values, _ := object[field].(map[string]any)
-		for key := range values {
-			values[key] = value
+		if !alone {
+			p.text = masked(p.text)
 		}
-	}
-	out, err := json.Marshal(object)
-	if err != nil {
-		return secret // as above
+		out = append(out, p.text...)
 	}
 	return out
 }
@@ -162,7 +170,7 @@ func (w *renderer) reach(f *flux) (out reach, ok bool) {
 	if dir == "" {
 		dir = "."
 	}
-	if info, err := os.Stat(filepath.Join(w.root, filepath.FromSlash(dir))); err != nil || !info.IsDir() {
+	if !w.hasFolder(dir) {
 		return reach{}, false
 	}
 	key := dir + "\n" + f.object.Spec.TargetNamespace + "\n" + strings.Join(f.object.Spec.Components, "\n")
@@ -170,6 +178,15 @@ func (w *renderer) reach(f *flux) (out reach, ok bool) {
 		w.reached[key] = w.reachOf(dir, f.object.Spec.TargetNamespace, f.object.Spec.Components)
 	}
 	return w.reached[key], true
+}
+
+// hasFolder reports whether the repository has files in a folder.
+func (r *Repository) hasFolder(dir string) bool {
+	if dir == "." {
+		return len(r.files) > 0
+	}
+	at, _ := slices.BinarySearch(r.files, dir+"/")
+	return at < len(r.files) && strings.HasPrefix(r.files[at], dir+"/")
 }
 
 // plain reports whether f changes nothing of what its build reads but namespaces.
@@ -315,6 +332,11 @@ func (w *renderer) build(ctx context.Context, f *flux) ([]desired.Object, error)
 	ks := f.object.DeepCopy()
 	// Where it is applied does not matter, nor which program is named as the builder.
 	ks.Spec.KubeConfig, ks.Spec.BuildMetadata = nil, nil
+	for i := range ks.Spec.Patches {
+		inline := &yaml.Node{Value: ks.Spec.Patches[i].Patch}
+		maskInline(inline)
+		ks.Spec.Patches[i].Patch = inline.Value
+	}
 	state, err := w.builder.BuildCheckout(ctx, ks, w.dir)
 	if err != nil && ks.Spec.PostBuild != nil {
 		// The cluster may know variables that the repository does not. Where they decide about a name is seen in it.

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,15 +23,16 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/yamledit"
 )
 
-// Repository is what a working tree has that matters for secrets. It must not be used concurrently.
+// Repository is what a repository has that matters for secrets. It must not be used concurrently.
 type Repository struct {
 	// Sealed are its SealedSecrets, in the order of files and lines.
 	Sealed []*Sealed
 	// Errors say what could not be read or built.
 	Errors []Error
 
-	root  string
-	files []string
+	source Source
+	root   string
+	files  []string
 	// texts are those of the files that manifests were read of.
 	texts   map[string][]byte
 	secrets []node
@@ -79,14 +78,14 @@ type flux struct {
 
 func (f *flux) name() string { return f.object.Namespace + "/" + f.object.Name }
 
-// Read reads the repository whose root is a folder.
-func Read(ctx context.Context, root string) (*Repository, error) {
-	files, err := list(ctx, root)
+// Read reads a repository. Its root is the folder that errors name.
+func Read(ctx context.Context, root string, source Source) (*Repository, error) {
+	files, err := source.Files(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r := &Repository{
-		root: root, files: files, texts: map[string][]byte{}, kustomizations: map[string]string{}, others: map[schema.GroupKind][]*document{},
+		source: source, root: root, files: files, texts: map[string][]byte{}, kustomizations: map[string]string{}, others: map[schema.GroupKind][]*document{},
 	}
 	templates := chartTemplates(files)
 	for _, file := range files {
@@ -99,7 +98,7 @@ func Read(ctx context.Context, root string) (*Repository, error) {
 		if !manifest(file) {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(file)))
+		text, err := source.ReadFile(file)
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
 				r.Errors = append(r.Errors, Error{File: file, Err: err})

@@ -125,7 +125,7 @@ func (r *tree) check(paths ...string) *Report {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	report, err := Check(r.t.Context(), config, paths...)
+	report, err := Check(r.t.Context(), config, WorkingTree(config.Root()), paths...)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -68,6 +68,12 @@ func (j *judge) sealed(s *Sealed, choice sealconfig.Choice) {
 		j.add(s, Edited, "", "it was changed since it was sealed, an item or the name, namespace or scope that the items are bound to: the digest in its annotations is another",
 			"put that back; change items with kubectl gitops-seal set, and seal the Secret again to rename it", "metadata", "annotations", seal.DigestAnnotation)
 	}
+	if bytes := seal.ValuesOf(s.Object.Spec.EncryptedData); bytes > seal.MaxValues {
+		j.add(s, TooLarge, "", fmt.Sprintf("its values have %d bytes, and no API server takes a Secret of more than %d", bytes, seal.MaxValues), "split it", "spec", "encryptedData")
+	} else if bytes := seal.StoredBytes(s.Object); bytes > seal.MaxObject {
+		j.add(s, TooLarge, "", fmt.Sprintf("it has about %d bytes when it is stored, and API servers store no object of more than %d, unless their etcd is told otherwise", bytes, seal.MaxObject),
+			"split it", "spec", "encryptedData")
+	}
 	j.template(s)
 }
 

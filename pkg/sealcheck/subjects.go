@@ -2,7 +2,6 @@ package sealcheck
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
 
@@ -29,7 +28,7 @@ func (r *Repository) Subjects(config *sealconfig.Config, paths ...string) ([]sea
 		if !within(s.File, paths) || len(s.Object.Spec.EncryptedData) == 0 {
 			continue
 		}
-		choice, err := config.For(filepath.Join(config.Root(), filepath.FromSlash(s.File)))
+		choice, err := config.At(s.File)
 		if err != nil {
 			return nil, err
 		}

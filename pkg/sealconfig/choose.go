@@ -14,6 +14,13 @@ import (
 // Root is the folder that the configuration lies in, an absolute path.
 func (c *Config) Root() string { return c.root }
 
+// ReadFrom has certificates read by other means than from the working tree, by their slash-separated paths from the root on.
+func (c *Config) ReadFrom(read func(name string) ([]byte, error)) *Config {
+	out := *c
+	out.read = read
+	return &out
+}
+
 // Usable returns the certificate of a name, that of the configuration's own for "". It must not be retired.
 func (c *Config) Usable(name string) (*Certificate, error) {
 	if name == "" {
@@ -52,7 +59,11 @@ func (c *Config) Cluster(context string) Cluster {
 // Read reads the file of a pinned certificate and holds it against the fingerprint.
 func (c *Config) Read(pinned *Certificate) (*sealkey.Certificate, error) {
 	file := filepath.Join(c.root, filepath.FromSlash(pinned.Path))
-	text, err := os.ReadFile(file)
+	read := c.read
+	if read == nil {
+		read = func(string) ([]byte, error) { return os.ReadFile(file) }
+	}
+	text, err := read(pinned.Path)
 	if err != nil {
 		return nil, fmt.Errorf("certificate %q: %w", pinned.Name, err)
 	}
@@ -84,6 +95,11 @@ func (c *Config) For(file string) (Choice, error) {
 	if err != nil {
 		return Choice{}, err
 	}
+	return c.At(rel)
+}
+
+// At is For of a slash-separated path from the root on, empty for a file outside.
+func (c *Config) At(rel string) (choice Choice, err error) {
 	var rule Rule
 	for _, r := range c.Rules {
 		if covers(r.Path, rel) {
@@ -91,7 +107,7 @@ func (c *Config) For(file string) (Choice, error) {
 			break
 		}
 	}
-	choice := Choice{Namespace: rule.Namespace, Rule: rule.Path}
+	choice = Choice{Namespace: rule.Namespace, Rule: rule.Path}
 	if choice.Certificate, err = c.Usable(rule.Certificate); err != nil {
 		return Choice{}, err
 	}

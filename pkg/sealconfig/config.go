@@ -51,6 +51,8 @@ type Config struct {
 	Clusters []Cluster `yaml:"clusters,omitempty"`
 
 	root string
+	// read reads a file of the repository by its slash-separated path from root on; nil: from the working tree.
+	read func(name string) ([]byte, error)
 	// lines of the entries, by their place: certificates/shared, rules/0.
 	lines map[string]int
 }

@@ -39,12 +39,15 @@ func (s *Sealer) Set(d *yamledit.Document, key string, value []byte) (remark str
 	}
 	others := maps.Clone(sealed.Spec.EncryptedData)
 	delete(others, key)
+	if err := tooLarge(target.Namespace, sealed.Name, seal.ValuesOf(others)+len(value)); err != nil {
+		return "", err
+	}
 	return s.change(d, sealed, len(others) == 0, func() error {
 		item, err := seal.Item(s.Certificate.Key, target, value)
 		if err != nil {
 			return err
 		}
-		return write(d, sealed, key, item)
+		return write(d, sealed, map[string]string{key: item})
 	})
 }
 
@@ -91,13 +94,17 @@ func (s *Sealer) change(d *yamledit.Document, before *ssv1alpha1.SealedSecret, o
 	return "", nil
 }
 
-// write puts a ciphertext in the place of an item's old one, in its style.
-func write(d *yamledit.Document, before *ssv1alpha1.SealedSecret, key, item string) error {
-	n := d.Get("spec", "encryptedData", key)
-	if n != nil && n.Kind == yaml.ScalarNode && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && strings.HasSuffix(before.Spec.EncryptedData[key], "\n") {
-		item += "\n" // which the controller does not mind, and which leaves the line above as it is
+// write puts ciphertexts in the places of items' old ones, in their styles.
+func write(d *yamledit.Document, before *ssv1alpha1.SealedSecret, items map[string]string) error {
+	texts := map[string]string{}
+	for key, item := range items {
+		n := d.Get("spec", "encryptedData", key)
+		if n != nil && n.Kind == yaml.ScalarNode && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && strings.HasSuffix(before.Spec.EncryptedData[key], "\n") {
+			item += "\n" // which the controller does not mind, and which leaves the line above as it is
+		}
+		texts[key] = item
 	}
-	return d.Set(item, "spec", "encryptedData", key)
+	return d.SetEach(texts, "spec", "encryptedData")
 }
 
 // Items opens all items of a SealedSecret. The error names every item that does not open, and why, but no values.
@@ -132,8 +139,12 @@ func (s *Sealer) SetAll(d *yamledit.Document, keys sealkey.Keyring, values map[s
 	if err != nil {
 		return nil, err
 	}
+	if err := tooLarge(target.Namespace, sealed.Name, valueBytes(values)); err != nil {
+		return nil, err
+	}
 	var changed []string
-	kept := map[string]string{} // fingerprints of the keys that kept items are sealed with, by item
+	items := map[string]string{} // that are sealed anew
+	kept := map[string]string{}  // fingerprints of the keys that kept items are sealed with, by item
 	for _, key := range sorted(sealed.Spec.EncryptedData) {
 		if _, wanted := values[key]; !wanted {
 			if err := d.Delete("spec", "encryptedData", key); err != nil {
@@ -155,10 +166,11 @@ func (s *Sealer) SetAll(d *yamledit.Document, keys sealkey.Keyring, values map[s
 		if err != nil {
 			return nil, err
 		}
-		if err := write(d, sealed, key, item); err != nil {
-			return nil, err
-		}
+		items[key] = item
 		changed = append(changed, key)
+	}
+	if err := write(d, sealed, items); err != nil {
+		return nil, err
 	}
 	slices.Sort(changed)
 	if len(changed) == 0 && Recorded(sealed) != NoRecord {

@@ -48,14 +48,16 @@ func (s *Sealer) Reseal(d *yamledit.Document, keys sealkey.Keyring) (Resealed, e
 	if err != nil {
 		return out, err
 	}
-	for _, key := range sorted(values) {
+	items := map[string]string{}
+	for key := range values {
 		item, err := seal.Item(s.Certificate.Key, target, values[key])
 		if err != nil {
 			return out, err
 		}
-		if err := write(changed, sealed, key, item); err != nil {
-			return out, err
-		}
+		items[key] = item
+	}
+	if err := write(changed, sealed, items); err != nil {
+		return out, err
 	}
 	if err := record(changed, s.Certificate.Fingerprint); err != nil {
 		return out, err

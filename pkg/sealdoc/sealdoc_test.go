@@ -554,7 +554,7 @@ func TestAnItemWithTheValueThatItHadKeepsItsCiphertext(t *testing.T) {
 		t.Errorf("nothing differs, but %v changed, %v", changed, err)
 	}
 	delete(values, "single")
-	values["double"], values["more"] = []byte("other"), bytes.Repeat([]byte{1}, 1<<20)
+	values["double"], values["more"] = []byte("other"), bytes.Repeat([]byte{1}, 1_000_000)
 	changed, err := s.SetAll(d, ring(t, pairs[0]), values)
 	if err != nil || strings.Join(changed, " ") != "double more single" {
 		t.Errorf("%v, %v", changed, err)

@@ -87,6 +87,9 @@ func (s *Sealer) prepare(secret *corev1.Secret, scope Scope) error {
 		data[key] = []byte(value)
 	}
 	secret.Data, secret.StringData = data, nil
+	if err := tooLarge(secret.Namespace, secret.Name, valueBytes(data)); err != nil {
+		return err
+	}
 	for _, key := range sorted(data) {
 		if problems := validation.IsConfigMapKey(key); len(problems) > 0 {
 			return fmt.Errorf("Secret %s: %q cannot be a key of a Secret: %s", name(secret.Namespace, secret.Name), key, strings.Join(problems, "; "))

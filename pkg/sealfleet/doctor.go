@@ -45,7 +45,10 @@ type examination struct {
 	served     string
 	settings   settings
 	settingErr error
-	found      Checkup
+	// held are the Secrets with keys, unless keysErr says why they are unknown.
+	held    []sealingKey
+	keysErr error
+	found   Checkup
 }
 
 // Examine looks at one cluster and finds whatever it may look at; what it may not is Unknown. An error says that nothing
@@ -66,9 +69,9 @@ func (d Doctor) Examine(ctx context.Context, config *rest.Config) (Checkup, erro
 		return nil, err
 	}
 	e.settings, e.settingErr = e.readSettings(ctx)
+	e.held, e.keysErr = e.readKeys(ctx)
 	e.certificate(ctx)
-	newest := e.keys(ctx)
-	e.renewal(newest)
+	e.renewal(e.keys())
 	e.expiry()
 	e.secrets(ctx)
 	e.flux(ctx)
@@ -112,24 +115,51 @@ func (e *examination) certificate(ctx context.Context) {
 		e.add(TopicCertificate, Unknown, "the certificate that the controller serves is unknown: %s", err)
 		return
 	}
-	if e.served = served.Fingerprint; e.served == e.pinned {
+	switch e.served = served.Fingerprint; {
+	case e.served == e.pinned:
 		e.add(TopicCertificate, Sound, "the controller serves the pinned certificate, %s", e.pinned)
-		return
+	case slices.Contains(e.Retired, e.served):
+		e.add(TopicCertificate, Pending, "the controller serves %s, which was pinned before: a rotation is under way, and this cluster is not done", e.served).
+			Advice = "bring the pinned certificate's key into the cluster, if it is not there, and restart the controller"
+	case slices.ContainsFunc(e.held, func(key sealingKey) bool { return key.fingerprint == e.served && e.succeeds(key) }):
+		e.add(TopicCertificate, Pending, "the controller serves %s, which was brought in beside the pinned certificate's key: a rotation is under way", e.served)
+	default:
+		e.add(TopicCertificate, Wrong, "the controller serves %s, not the pinned certificate: what is sealed with it opens in no other cluster", e.served).
+			Advice = "seal with the pinned certificate only, never with one that was fetched from a cluster"
 	}
-	e.add(TopicCertificate, Wrong, "the controller serves %s, not the pinned certificate: what is sealed with it opens in no other cluster", e.served).
-		Advice = "seal with the pinned certificate only, never with one that was fetched from a cluster"
+	e.found[len(e.found)-1].key = e.served
+}
+
+// readKeys reads the Secrets with keys in the controller's namespace, newest first.
+func (e *examination) readKeys(ctx context.Context) ([]sealingKey, error) {
+	namespace := e.controller.Service.Namespace
+	var secrets corev1.SecretList
+	if err := e.client.List(ctx, &secrets, client.InNamespace(namespace)); err != nil {
+		return nil, denied(err, "list secrets in namespace "+namespace)
+	}
+	return sealingKeys(secrets.Items, e.settings.prefix), nil
+}
+
+// usable reports whether the controller opens with a key, and serves its certificate if it is the newest, once it has started.
+func (k sealingKey) usable() bool { return k.loaded && k.err == nil && k.fingerprint == k.certified }
+
+// succeeds reports whether a key is to succeed the pinned one, as far as a cluster shows that: it was brought in beside it, and
+// is newer.
+func (e *examination) succeeds(key sealingKey) bool {
+	return key.usable() && !key.own && key.fingerprint != e.pinned && !slices.Contains(e.Retired, key.fingerprint) &&
+		slices.ContainsFunc(e.held, func(pinned sealingKey) bool {
+			return pinned.usable() && pinned.fingerprint == e.pinned && !key.notBefore.Before(pinned.notBefore)
+		})
 }
 
 // keys looks at the Secrets that hold keys, and returns when the newest one that the controller loads began; zero if
 // that is unknown.
-func (e *examination) keys(ctx context.Context) (newest time.Time) {
-	namespace := e.controller.Service.Namespace
-	var secrets corev1.SecretList
-	if err := e.client.List(ctx, &secrets, client.InNamespace(namespace)); err != nil {
-		e.add(TopicKeys, Unknown, "the keys are unknown: %s", denied(err, "list secrets in namespace "+namespace))
+func (e *examination) keys() (newest time.Time) {
+	namespace, keys := e.controller.Service.Namespace, e.held
+	if e.keysErr != nil {
+		e.add(TopicKeys, Unknown, "the keys are unknown: %s", e.keysErr)
 		return newest
 	}
-	keys := sealingKeys(secrets.Items, e.settings.prefix)
 	shared := false
 	var began time.Time // of the shared key
 	for _, key := range keys {
@@ -157,13 +187,22 @@ func (e *examination) keys(ctx context.Context) (newest time.Time) {
 			e.sharedKey(object, key, keys)
 		case slices.Contains(e.Retired, key.fingerprint):
 			e.about(object, Sound, "it holds a key that was shared before, which still opens what was sealed with it")
+		case e.succeeds(key):
+			loaded := ""
+			if e.served == e.pinned {
+				loaded = ", but the controller has not loaded it"
+			}
+			e.about(object, Pending, "it holds %s, a newer key that was brought in beside the pinned one%s: a rotation is under way", key.fingerprint, loaded).key = key.fingerprint
+			if loaded != "" {
+				e.found[len(e.found)-1].Advice = "restart the controller: it looks for keys when it starts"
+			}
 		default:
 			newer := ""
 			if !key.notBefore.Before(began) {
 				newer = ", not older than the shared one, so that the controller may serve it"
 			}
-			e.about(object, Wrong, "it is another active key, %s%s: only this cluster opens what is sealed with it, and verification passes with it", key.fingerprint, newer).
-				Advice = fmt.Sprintf("reseal what needs it, label it %s=compromised, and restart the controller", sealkey.Label)
+			f := e.about(object, Wrong, "it is another active key, %s%s: only this cluster opens what is sealed with it, and verification passes with it", key.fingerprint, newer)
+			f.key, f.Advice = key.fingerprint, fmt.Sprintf("reseal what needs it, label it %s=compromised, and restart the controller", sealkey.Label)
 		}
 	}
 	if !shared {

@@ -14,6 +14,8 @@ const (
 	Sound State = "ok"
 	// Unknown says that it could not be looked at.
 	Unknown State = "unknown"
+	// Pending says that it is a step of a rotation of the key that is under way: nothing is wrong, and it is not done.
+	Pending State = "pending"
 	// Wrong says that it does harm, or will.
 	Wrong State = "wrong"
 )
@@ -49,6 +51,9 @@ type Finding struct {
 	Advice string
 	// Since is when it became so; zero if unknown.
 	Since time.Time
+
+	// key is the fingerprint of the one that it is about, if that is another one than the pinned one.
+	key string
 }
 
 // Checkup is what was found in one cluster, in the order of topics. Every topic has a finding at least.

@@ -23,6 +23,8 @@ type sealingKey struct {
 	// nothing is wrong.
 	fingerprint, certified string
 	notBefore              time.Time
+	// own says that the controller made it: of what comes from elsewhere nobody generates the name.
+	own bool
 	// err says why the controller cannot load it.
 	err error
 }
@@ -48,7 +50,7 @@ func sealingKeys(secrets []corev1.Secret, prefix string) []sealingKey {
 
 // readKey reads a Secret as the controller does.
 func readKey(secret *corev1.Secret) sealingKey {
-	out := sealingKey{name: secret.Name}
+	out := sealingKey{name: secret.Name, own: secret.GenerateName != ""}
 	parsed, err := keyutil.ParsePrivateKeyPEM(secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
 		out.err = errors.New("its tls.key is no private key in PEM") // the parser's error may quote what it read

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -18,7 +19,9 @@ const (
 // Secrets lists the key Secrets of the controller in a namespace, active or not.
 func Secrets(ctx context.Context, c client.Reader, namespace string) ([]corev1.Secret, error) {
 	var list corev1.SecretList
-	if err := c.List(ctx, &list, client.InNamespace(namespace), client.HasLabels{Label}); err != nil {
+	if err := c.List(ctx, &list, client.InNamespace(namespace), client.HasLabels{Label}); apierrors.IsForbidden(err) {
+		return nil, fmt.Errorf("you may not list secrets in namespace %s, where the controller keeps its keys; whoever may can hand a key over as a file, for --key", namespace)
+	} else if err != nil {
 		return nil, fmt.Errorf("list the key Secrets of namespace %s: %w", namespace, err)
 	}
 	return list.Items, nil

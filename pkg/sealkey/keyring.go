@@ -83,7 +83,7 @@ func (k Keyring) addPEM(text []byte) error {
 			continue
 		}
 		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-			return errors.New("holds a private key with a passphrase; take it off with openssl rsa")
+			return errors.New("holds a private key with a passphrase; give it opened for one command: --key <(openssl pkey -in FILE)")
 		}
 		parsed, err := keyutil.ParsePrivateKeyPEM(pem.EncodeToMemory(block))
 		if err != nil {

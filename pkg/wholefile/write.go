@@ -1,6 +1,8 @@
 package wholefile
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -85,7 +87,7 @@ func write(dir, name string, content []byte, finish func(*os.File) error) (_ str
 	if _, err := os.Stat(dir); err != nil {
 		return "", err
 	}
-	f, err := os.CreateTemp(dir, "."+name+".*")
+	f, err := beside(dir, name)
 	if err != nil {
 		return "", err
 	}
@@ -102,6 +104,36 @@ func write(dir, name string, content []byte, finish func(*os.File) error) (_ str
 		err = f.Sync()
 	}
 	return f.Name(), errors.Join(err, f.Close())
+}
+
+// longest is how much of a file's name is in that of the one beside it; names have 255 bytes at most.
+const longest = 200
+
+// beside makes the file that content is written into first. It has one name for each file, so that what a process has left that
+// was killed is found and removed by the next one.
+func beside(dir, name string) (*os.File, error) {
+	short := name
+	if len(name) > longest {
+		sum := sha256.Sum256([]byte(name))
+		short = name[:longest] + hex.EncodeToString(sum[:8])
+	}
+	path := filepath.Join(dir, "."+short+".unfinished")
+	for range 3 {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			if err := hold(f); err != nil {
+				return nil, errors.Join(err, f.Close(), os.Remove(path))
+			}
+			return f, nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		if err := removeLeft(path); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("another process writes %s, too", filepath.Join(dir, name))
 }
 
 // syncFolder makes a rename last. What cannot be synced is a folder of a file system that does so on its own.

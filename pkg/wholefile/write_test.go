@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -94,4 +95,49 @@ func TestWhatCannotBeWrittenLeavesNothing(t *testing.T) {
 	if got := names(t, dir); len(got) != 2 {
 		t.Errorf("left over: %v", got)
 	}
+}
+
+func TestWhatAKilledProcessLeftIsRemovedAndWhatALivingOneWritesIsNot(t *testing.T) {
+	dir := t.TempDir()
+	file, left := filepath.Join(dir, "file"), filepath.Join(dir, ".file.unfinished")
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(file, []byte("whole"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, file, "whole", 0o644)
+	if got := names(t, dir); len(got) != 1 {
+		t.Errorf("left over: %v", got)
+	}
+	other, err := beside(dir, "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(file, []byte("other"), 0o644); err == nil || !strings.Contains(err.Error(), "another process is writing it") {
+		t.Errorf("got %v", err)
+	}
+	holds(t, file, "whole", 0o644)
+	if err := errors.Join(other.Close(), os.Remove(left)); err != nil {
+		t.Fatal(err)
+	}
+	// A link that somebody else has put there leads nowhere.
+	if err := os.Symlink(file, left); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(file, []byte("other"), 0o644); err == nil {
+		t.Error("a link was followed")
+	}
+	holds(t, file, "whole", 0o644)
+}
+
+func TestNamesOfAnyLengthAreWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), strings.Repeat("n", 255))
+	if err := Create(file, []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(file, []byte("newer"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, file, "newer", 0o600)
 }

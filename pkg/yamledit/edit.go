@@ -2,6 +2,7 @@ package yamledit
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,6 +22,57 @@ func (d *Document) Set(value string, path ...string) error {
 	return d.change(path, func(tree map[string]any, key string) { tree[key] = scalar{"!!str", value} }, func() ([]patch, error) {
 		return d.set(value, path)
 	})
+}
+
+// SetEach is Set for several keys of the mapping at a path, at once: each Set reads all of the document again.
+func (d *Document) SetEach(values map[string]string, path ...string) error {
+	at := func(key string) []string { return append(path[:len(path):len(path)], key) }
+	rest := maps.Clone(values) // those that are not there yet, or that others refer to
+	var there []*yaml.Node
+	if n := d.Get(path...); n != nil && n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key, old := n.Content[i], n.Content[i+1]
+			if _, ok := rest[key.Value]; ok && key.Kind == yaml.ScalarNode && old.Kind == yaml.ScalarNode && old.Anchor == "" {
+				there = append(there, key, old)
+				delete(rest, key.Value)
+			}
+		}
+	}
+	changed := *d
+	if len(there) > 0 {
+		if err := changed.change(at(there[0].Value), func(tree map[string]any, _ string) {
+			for i := 0; i < len(there); i += 2 {
+				tree[there[i].Value] = scalar{"!!str", values[there[i].Value]}
+			}
+		}, func() ([]patch, error) {
+			n, in, _, err := changed.reach(at(there[0].Value))
+			if err != nil {
+				return nil, err
+			}
+			within, err := changed.within(n, in)
+			if err != nil {
+				return nil, err
+			}
+			var patches []patch
+			for i := 0; i < len(there); i += 2 {
+				more, err := changed.overwrite(there[i+1], within, nil, values[there[i].Value])
+				if err != nil {
+					return nil, err
+				}
+				patches = append(patches, more...)
+			}
+			return patches, nil
+		}); err != nil {
+			return err
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(rest)) {
+		if err := changed.Set(values[key], at(key)...); err != nil {
+			return err
+		}
+	}
+	*d = changed
+	return nil
 }
 
 // Delete removes the key at a path, with the comment on its line. Comments above it stay, since nobody knows what they
@@ -83,11 +135,14 @@ func (d *Document) refused(path []string, err error) error {
 }
 
 func apply(text string, patches []patch) string {
-	slices.SortStableFunc(patches, func(a, b patch) int { return b.start - a.start })
+	slices.SortStableFunc(patches, func(a, b patch) int { return a.start - b.start })
+	var b strings.Builder
+	at := 0
 	for _, p := range patches {
-		text = text[:p.start] + p.text + text[p.end:]
+		b.WriteString(text[at:max(p.start, at)] + p.text)
+		at = max(p.end, at)
 	}
-	return text
+	return b.String() + text[at:]
 }
 
 // reach walks down a path as far as there are mappings. It returns the last mapping, where it stands, and the keys that

@@ -106,6 +106,24 @@ func TestOnlyTheLinesThatMustChangeDo(t *testing.T) {
 	}
 }
 
+func TestSeveralValuesAreSetAtOnce(t *testing.T) {
+	const before = "m:\n  # one\n  a: 1 # first\n  b: |\n    text\n  c: &x old\n  d: *x\n  e: 'q'\n"
+	d, err := NewDocument(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetEach(map[string]string{"a": "A", "b": "B\n", "c": "C", "e": "E", "new": "N"}, "m"); err != nil {
+		t.Fatal(err)
+	}
+	if want := "m:\n  # one\n  a: A # first\n  b: |\n    B\n  c: C\n  d: &x old\n  e: 'E'\n  new: \"N\"\n"; d.Text() != want {
+		t.Errorf("got\n%s\nwant\n%s", d.Text(), want)
+	}
+	text := d.Text()
+	if err := d.SetEach(map[string]string{"a": "x", "y": "z"}, "m", "a"); err == nil || d.Text() != text {
+		t.Errorf("%v, %s", err, d.Text())
+	}
+}
+
 func TestWhatCannotBeChangedInPlaceIsRefusedAndStays(t *testing.T) {
 	for _, test := range []struct{ name, before, change, want string }{
 		{"below an alias", "a: &x {k: 1}\nb: *x\n", "b/k=2", "line 2: b.k: b is an alias"},

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/gitops-drift/gitops-drift/pkg/sealconfig"
@@ -40,10 +42,38 @@ Exit code: 0 done, 1 not everything is done, 2 bad input or something that canno
   %[1]s set -f apps/payments/database.yaml password`, name),
 	}
 	o.clusters.AddFlags(cmd)
+	var about []string // clusters
+	cmd.PersistentFlags().VisitAll(func(flag *pflag.Flag) { about = append(about, flag.Name) })
 	cmd.PersistentFlags().StringVar(&o.config, "config", "", "the repository's "+sealconfig.FileName+"; by default it is looked for from the files on upwards")
-	cmd.AddCommand(o.initCommand(name), o.keygenCommand(name), o.sealCommand(name), o.setCommand(name), o.unsetCommand(name),
-		o.viewCommand(name), o.editCommand(name), o.resealCommand(name), reapCommand(),
-		o.checkCommand(name), o.verifyCommand(name), o.doctorCommand(name))
+	uses := func(cmd *cobra.Command, flags ...string) *cobra.Command { return only(cmd, about, flags) }
+	one := slices.DeleteFunc(slices.Clone(about), func(flag string) bool { return flag == "contexts" || flag == "all-contexts" })
+	fleet := slices.DeleteFunc(slices.Clone(about), func(flag string) bool { return flag == "namespace" })
+	cmd.AddCommand(
+		uses(o.initCommand(name), "kubeconfig", "contexts", "all-contexts"), uses(o.keygenCommand(name), "namespace"),
+		uses(o.sealCommand(name), one...), uses(o.setCommand(name), "namespace"), uses(o.unsetCommand(name), "namespace"),
+		uses(o.viewCommand(name), one...), uses(o.editCommand(name), one...), uses(o.resealCommand(name), one...),
+		uses(o.checkCommand(name)), uses(o.verifyCommand(name), fleet...), uses(o.doctorCommand(name), fleet...), reapCommand())
+	return cmd
+}
+
+// only has the help of a command show, of the flags about clusters, those that it uses, and makes it an error to choose
+// with another one what it does not ask.
+func only(cmd *cobra.Command, about, uses []string) *cobra.Command {
+	unused := slices.DeleteFunc(slices.Clone(about), func(flag string) bool { return slices.Contains(uses, flag) })
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		for _, flag := range unused {
+			cmd.InheritedFlags().Lookup(flag).Hidden = true
+		}
+		cmd.Root().HelpFunc()(cmd, args)
+	})
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		for _, flag := range []string{"context", "contexts", "all-contexts", "cluster", "server", "namespace"} {
+			if slices.Contains(unused, flag) && cmd.Flags().Changed(flag) {
+				return fmt.Errorf("%s does not use --%s; see %s --help", cmd.Name(), flag, cmd.CommandPath())
+			}
+		}
+		return nil
+	}
 	return cmd
 }
 

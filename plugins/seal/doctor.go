@@ -32,7 +32,9 @@ It needs the right to reach the controller through the API server (services/prox
 deployments in its namespace, sealedsecrets and kustomizations. What you may not see is named, and the rest is told. Private keys are compared
 with their certificates, never shown.
 
-Exit code: 0 all clusters are sound, 1 something is wrong, 2 bad input or something is unknown.`, sealconfig.FileName),
+In the midst of a rotation it says how far that is: pending.
+
+Exit code: 0 all clusters are sound, 1 something is wrong or a rotation is not done, 2 bad input or something is unknown.`, sealconfig.FileName),
 		Example: fmt.Sprintf(`  %[1]s doctor --contexts prod-eu,prod-us,prod-ap,stage,dev`, name),
 		Args:    exactly(0, "doctor takes flags only"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.doctor(cmd, f) },
@@ -65,6 +67,19 @@ func (o *options) doctor(cmd *cobra.Command, f *fleetFlags) error {
 		}
 		return doctor.Examine(ctx, connection)
 	}))
+	alike := map[string]map[string]sealfleet.Checkup{} // clusters that have one certificate pinned
+	for _, result := range results {
+		certificate := config.Cluster(result.Cluster).Certificate
+		if alike[certificate] == nil {
+			alike[certificate] = map[string]sealfleet.Checkup{}
+		}
+		if result.Value != nil {
+			alike[certificate][result.Cluster] = result.Value
+		}
+	}
+	for _, checkups := range alike {
+		sealfleet.Compare(checkups)
+	}
 	list := report.NewSealDoctorReport(results)
 	out := cmd.OutOrStdout()
 	if err := writeReport(out, f.output, list, func(color bool) error { return list.WriteTable(out, color, time.Now()) }); err != nil {
@@ -73,7 +88,8 @@ func (o *options) doctor(cmd *cobra.Command, f *fleetFlags) error {
 	errs := fleetErrors(results)
 	wrong, unknown := false, len(errs) > 0
 	for _, result := range results {
-		wrong, unknown = wrong || result.Value.Has(sealfleet.Wrong), unknown || result.Value.Has(sealfleet.Unknown)
+		wrong = wrong || result.Value.Has(sealfleet.Wrong) || result.Value.Has(sealfleet.Pending)
+		unknown = unknown || result.Value.Has(sealfleet.Unknown)
 	}
 	switch {
 	case unknown:

@@ -66,7 +66,7 @@ may keep copies in places of their own.`,
 	return cmd
 }
 
-func (o *options) edit(cmd *cobra.Command, path string, f *editFlags) error {
+func (o *options) edit(cmd *cobra.Command, path string, flags *editFlags) error {
 	if path == stdin {
 		return errors.New("edit needs a file; standard input is the editor's")
 	}
@@ -74,33 +74,17 @@ func (o *options) edit(cmd *cobra.Command, path string, f *editFlags) error {
 	if err != nil {
 		return err
 	}
-	keys, err := f.keys.require(cmd.Context(), o, path, cmd)
+	keys, err := flags.keys.require(cmd.Context(), o, path, cmd)
 	if err != nil {
 		return err
 	}
-	text, err := read(path, nil)
+	f, err := openFile(path, nil, flags.name)
 	if err != nil {
 		return err
 	}
-	file, err := parseFile(path, text)
+	target, values, err := f.values(how.sealer.Namespace, keys)
 	if err != nil {
 		return err
-	}
-	d, err := sealedIn(path, file, f.name)
-	if err != nil {
-		return err
-	}
-	sealed, err := sealdoc.Read(d)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	target, err := sealdoc.TargetOf(sealed, how.sealer.Namespace)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	values, err := sealdoc.Items(sealed, target, keys)
-	if err != nil {
-		return inFile(path, err)
 	}
 	shown, err := editable(target.String(), values)
 	if err != nil {
@@ -110,17 +94,20 @@ func (o *options) edit(cmd *cobra.Command, path string, f *editFlags) error {
 	if err != nil || edited == nil {
 		return err
 	}
-	if now, err := read(path, nil); err != nil || !bytes.Equal(now, text) {
+	if now, err := read(path, nil); err != nil || !bytes.Equal(now, f.text) {
 		return errors.Join(fmt.Errorf("%s was changed meanwhile; nothing is written", path), err)
 	}
-	changed, err := how.sealer.SetAll(d, keys, edited)
+	changed, err := how.sealer.SetAll(f.document, keys, edited)
 	if err != nil {
 		return inFile(path, err)
 	}
 	if len(changed) == 0 {
 		return say(cmd, "Nothing was changed.\n")
 	}
-	if err := wholefile.Replace(path, file.Bytes(), 0o644); err != nil {
+	if err := warnSize(cmd, path, f.document); err != nil {
+		return err
+	}
+	if err := wholefile.Replace(path, f.file.Bytes(), 0o644); err != nil {
 		return err
 	}
 	return say(cmd, "%s: %s: changed %s\n", path, target, strings.Join(changed, ", "))

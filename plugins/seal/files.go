@@ -11,7 +11,12 @@ import (
 	"slices"
 	"strings"
 
+	ssv1alpha1 "github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
+	"github.com/spf13/cobra"
+
+	"github.com/gitops-drift/gitops-drift/pkg/seal"
 	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
+	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
 	"github.com/gitops-drift/gitops-drift/pkg/yamledit"
 )
 
@@ -97,11 +102,28 @@ func mentions(text []byte, kind string) bool { return bytes.Contains(text, []byt
 // isTemplate reports whether a text that is no YAML can be a template, of a chart for instance, which need not be.
 func isTemplate(text []byte) bool { return bytes.Contains(text, []byte("{{")) }
 
-// sealedIn finds the SealedSecret of a file that a command is about: the only one, or that of a name, [NAMESPACE/]NAME.
-func sealedIn(path string, f *yamledit.File, wanted string) (*yamledit.Document, error) {
-	var found []*yamledit.Document
+// sealedFile is a SealedSecret in a file that a command is about.
+type sealedFile struct {
+	path     string
+	text     []byte // of the file, as it was read
+	file     *yamledit.File
+	document *yamledit.Document
+	sealed   *ssv1alpha1.SealedSecret
+}
+
+// openFile finds the SealedSecret of a file that a command is about: the only one, or that of a name, [NAMESPACE/]NAME.
+func openFile(path string, in io.Reader, wanted string) (*sealedFile, error) {
+	text, err := read(path, in)
+	if err != nil {
+		return nil, err
+	}
+	f := &sealedFile{path: path, text: text}
+	if f.file, err = parseFile(path, text); err != nil {
+		return nil, err
+	}
+	found := 0
 	var names []string
-	for _, d := range f.Documents() {
+	for _, d := range f.file.Documents() {
 		if sealdoc.Kind(d) != sealdoc.SealedSecretKind {
 			continue
 		}
@@ -115,16 +137,42 @@ func sealedIn(path string, f *yamledit.File, wanted string) (*yamledit.Document,
 		}
 		names = append(names, full)
 		if wanted == "" || wanted == s.Name || wanted == full {
-			found = append(found, d)
+			found++
+			f.document, f.sealed = d, s
 		}
 	}
 	switch {
 	case len(names) == 0:
 		return nil, fmt.Errorf("%s holds no SealedSecret", shown(path))
-	case len(found) == 0:
+	case found == 0:
 		return nil, fmt.Errorf("%s holds no SealedSecret %s; it holds %s", shown(path), wanted, strings.Join(names, ", "))
-	case len(found) > 1:
+	case found > 1:
 		return nil, fmt.Errorf("%s holds %s; choose one with --name", shown(path), strings.Join(names, ", "))
 	}
-	return found[0], nil
+	return f, nil
+}
+
+// values opens all items, for the namespace that is given where the manifest does not say its own.
+func (f *sealedFile) values(namespace string, keys sealkey.Keyring) (seal.Target, map[string][]byte, error) {
+	target, err := sealdoc.TargetOf(f.sealed, namespace)
+	if err != nil {
+		return target, nil, fmt.Errorf("%s: %w", shown(f.path), err)
+	}
+	values, err := sealdoc.Items(f.sealed, target, keys)
+	if err != nil {
+		return target, nil, inFile(shown(f.path), err)
+	}
+	return target, values, nil
+}
+
+// warnSize warns of a SealedSecret that is too large to be stored.
+func warnSize(cmd *cobra.Command, path string, d *yamledit.Document) error {
+	sealed, err := sealdoc.Read(d)
+	if err != nil {
+		return fmt.Errorf("%s: %w", shown(path), err)
+	}
+	if remark := sealdoc.SizeRemark(sealed); remark != "" {
+		warn(cmd.ErrOrStderr(), "%s: %s", shown(path), remark)
+	}
+	return nil
 }

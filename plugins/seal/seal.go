@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -206,6 +207,9 @@ func (o *options) sealInput(cmd *cobra.Command, in input, place string, f *sealF
 			return nil, nil, err
 		}
 		target := seal.TargetOf(sealed)
+		if remark := sealdoc.SizeRemark(sealed); remark != "" {
+			remarks = append(remarks, remark)
+		}
 		for _, remark := range remarks {
 			warn(cmd.ErrOrStderr(), "%s: %s: %s", shown(in.path), target, remark)
 		}
@@ -306,6 +310,13 @@ func (o *options) sealInto(ctx context.Context, cmd *cobra.Command, inputs []inp
 		}
 		if !found && !in.folder {
 			return fmt.Errorf("%s holds no Secret to seal", shown(in.path))
+		}
+	}
+	for _, d := range slices.Concat(file.Documents(), added) {
+		if sealdoc.Kind(d) == sealdoc.SealedSecretKind {
+			if err := warnSize(cmd, f.into, d); err != nil {
+				return err
+			}
 		}
 	}
 	text, err := sealdoc.Append(file, added)

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	ssv1alpha1 "github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -160,7 +159,23 @@ func ask(cmd *cobra.Command, key string) ([]byte, error) {
 	if _, err := fmt.Fprintf(prompt, "Value of %s: ", key); err != nil {
 		return nil, err
 	}
-	value, err := term.ReadPassword(int(in.Fd()))
+	fd := int(in.Fd())
+	state, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("read the value of %s: %w", key, err)
+	}
+	var value []byte
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		value, err = term.ReadPassword(fd)
+		read <- err
+	}()
+	select {
+	case err = <-read:
+	case <-cmd.Context().Done(): // Ctrl-C; the terminal must show again what is typed
+		err = errors.Join(errors.New("interrupted; nothing is written"), term.Restore(fd, state))
+	}
 	if _, err := io.WriteString(prompt, "\n"); err != nil {
 		return nil, err
 	}
@@ -173,13 +188,10 @@ func ask(cmd *cobra.Command, key string) ([]byte, error) {
 	return value, nil
 }
 
-// opened is the SealedSecret that set and unset are about.
+// opened is the SealedSecret that set and unset are about, and what seals it.
 type opened struct {
-	path     string
-	file     *yamledit.File
-	document *yamledit.Document
-	sealed   *ssv1alpha1.SealedSecret
-	sealer   *sealdoc.Sealer
+	*sealedFile
+	sealer *sealdoc.Sealer
 }
 
 func (o *options) open(cmd *cobra.Command, f *itemFlags) (*opened, error) {
@@ -190,21 +202,11 @@ func (o *options) open(cmd *cobra.Command, f *itemFlags) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := read(f.file, nil)
+	file, err := openFile(f.file, nil, f.name)
 	if err != nil {
 		return nil, err
 	}
-	c := &opened{path: f.file, sealer: how.sealer}
-	if c.file, err = parseFile(f.file, text); err != nil {
-		return nil, err
-	}
-	if c.document, err = sealedIn(f.file, c.file, f.name); err != nil {
-		return nil, err
-	}
-	if c.sealed, err = sealdoc.Read(c.document); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.file, err)
-	}
-	return c, nil
+	return &opened{file, how.sealer}, nil
 }
 
 // apply changes items and writes the file, or changes nothing.
@@ -219,6 +221,9 @@ func (c *opened) apply(cmd *cobra.Command, keys []string, change func(key string
 			warn(cmd.ErrOrStderr(), "%s: %s", c.path, remark)
 			told = remark
 		}
+	}
+	if err := warnSize(cmd, c.path, c.document); err != nil {
+		return err
 	}
 	if err := wholefile.Replace(c.path, c.file.Bytes(), 0o644); err != nil {
 		return err

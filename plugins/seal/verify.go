@@ -67,7 +67,7 @@ func (o *options) verify(cmd *cobra.Command, args []string, f *verifyFlags) erro
 	if err != nil {
 		return err
 	}
-	repository, err := sealcheck.Read(cmd.Context(), config.Root())
+	repository, err := sealcheck.Read(cmd.Context(), config.Root(), sealcheck.WorkingTree(config.Root()))
 	if err != nil {
 		return err
 	}

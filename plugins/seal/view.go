@@ -11,7 +11,6 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/gitops-drift/gitops-drift/pkg/redact"
-	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
 )
 
 type viewFlags struct {
@@ -52,34 +51,19 @@ func (o *options) view(cmd *cobra.Command, args []string, f *viewFlags) error {
 	if err != nil {
 		return err
 	}
-	text, err := read(path, cmd.InOrStdin())
+	opened, err := openFile(path, cmd.InOrStdin(), f.name)
 	if err != nil {
 		return err
-	}
-	file, err := parseFile(path, text)
-	if err != nil {
-		return err
-	}
-	d, err := sealedIn(path, file, f.name)
-	if err != nil {
-		return err
-	}
-	sealed, err := sealdoc.Read(d)
-	if err != nil {
-		return fmt.Errorf("%s: %w", shown(path), err)
 	}
 	namespace := o.namespace()
 	if namespace == "" {
 		namespace = o.ruled(path)
 	}
-	target, err := sealdoc.TargetOf(sealed, namespace)
+	target, values, err := opened.values(namespace, keys)
 	if err != nil {
-		return fmt.Errorf("%s: %w", shown(path), err)
+		return err
 	}
-	values, err := sealdoc.Items(sealed, target, keys)
-	if err != nil {
-		return inFile(shown(path), err)
-	}
+	sealed := opened.sealed
 	sealed.Namespace = target.Namespace // as kustomize would
 	secret, err := sealed.Unseal(scheme.Codecs, keys)
 	if err != nil {
