@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gitops-drift/gitops-drift/pkg/ownership"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 func TestThePluginBreaksGlass(t *testing.T) {
@@ -90,7 +91,7 @@ func TestTheControllerIsNotNeededToGiveBack(t *testing.T) {
 	if value, on := deployment(t).Annotations[ownership.Reconcile]; on {
 		t.Errorf("Flux is held off still: %s", value)
 	}
-	if _, err := cluster.Reconcile(testContext(t), apps); err != nil {
+	if _, err := cluster.Reconcile(patient.Context(t), apps); err != nil {
 		t.Fatal(err)
 	}
 	if got := memory(t); got != "512Mi" {

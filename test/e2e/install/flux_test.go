@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // fleet are the two repositories that Flux reads: ours, and that of the team, which has the example.
@@ -35,10 +36,10 @@ func newFleet(t *testing.T) *fleet {
 		}
 	}
 	var err error
-	if f.product, err = cluster.NewRepo(testContext(t), ours); err != nil {
+	if f.product, err = cluster.NewRepo(patient.Context(t), ours); err != nil {
 		t.Fatal(err)
 	}
-	if f.team, err = cluster.NewRepo(testContext(t), theirs); err != nil {
+	if f.team, err = cluster.NewRepo(patient.Context(t), theirs); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(example, "gitops-drift.yaml"))
@@ -72,7 +73,7 @@ func (f *fleet) change(path, from, to string) {
 // push commits, and has the source offer it.
 func (f *fleet) push(repo *harness.Repo, source client.ObjectKey) {
 	f.t.Helper()
-	if _, err := repo.Commit(testContext(f.t), "Change something"); err != nil {
+	if _, err := repo.Commit(patient.Context(f.t), "Change something"); err != nil {
 		f.t.Fatal(err)
 	}
 	f.publish(repo, source)
@@ -80,7 +81,7 @@ func (f *fleet) push(repo *harness.Repo, source client.ObjectKey) {
 
 func (f *fleet) publish(repo *harness.Repo, source client.ObjectKey) {
 	f.t.Helper()
-	if _, err := cluster.Publish(testContext(f.t), harness.Publication{Source: source, Dir: repo.Dir}); err != nil {
+	if _, err := cluster.Publish(patient.Context(f.t), harness.Publication{Source: source, Dir: repo.Dir}); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -95,7 +96,7 @@ kind: Kustomization
 metadata: {name: flux-system, namespace: flux-system}
 spec: {interval: 1h, retryInterval: 1s, path: ./clusters/prod-eu, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
 END`)
-	if _, err := cluster.Reconcile(testContext(f.t), system); err != nil {
+	if _, err := cluster.Reconcile(patient.Context(f.t), system); err != nil {
 		f.t.Fatal(err)
 	}
 	f.publish(f.product, ours)
@@ -125,7 +126,7 @@ func TestFluxInstallsUpgradesAndRemovesEverything(t *testing.T) {
 	}
 	f.write(f.team, "clusters/prod-eu/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\n")
 	f.push(f.team, system)
-	if _, err := cluster.Reconcile(testContext(t), system); err != nil {
+	if _, err := cluster.Reconcile(patient.Context(t), system); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range lines[1:] {

@@ -3,6 +3,8 @@ package install
 import (
 	"strings"
 	"testing"
+
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // install follows the documentation, and returns what there was before.
@@ -12,6 +14,11 @@ func install(t *testing.T, heading string) dump {
 	if len(before) < 100 || before["configmaps. payments payments-api"] == "" {
 		t.Fatalf("the dump has only %d objects", len(before))
 	}
+	for key := range before {
+		if strings.Contains(key, "gitops-drift") {
+			t.Errorf("before the installation there is %s", key)
+		}
+	}
 	follow(t, heading)
 	return before
 }
@@ -19,7 +26,7 @@ func install(t *testing.T, heading string) dump {
 func TestKubectlInstallsAndRemovesEverything(t *testing.T) {
 	before := install(t, "### With kubectl")
 	// The overlay record admits, and writes down.
-	eventually(t, "an edit is recorded", func() bool {
+	patient.Until(t, "an edit is recorded", func() bool {
 		if refused := edit(t, "settings", "recorded"); refused != "" {
 			t.Fatal(refused)
 		}
@@ -31,7 +38,7 @@ func TestKubectlInstallsAndRemovesEverything(t *testing.T) {
 	if records := must(t, "kubectl gitops-drift history"); !strings.Contains(records, "update admitted") {
 		t.Errorf("the records are\n%s", records)
 	}
-	eventually(t, "the edit is put back", func() bool {
+	patient.Until(t, "the edit is put back", func() bool {
 		return must(t, "kubectl -n payments get configmap settings -o jsonpath='{.data.value}'") == "git"
 	})
 	policy(t)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // The parts of the manifests that an older version did not have, or had otherwise.
@@ -47,7 +48,7 @@ func (f *fleet) upgrade(t *testing.T) {
 	if args := must(t, "kubectl -n flux-system get pods -l app.kubernetes.io/name=gitops-drift --field-selector status.phase=Running -o jsonpath='{.items[*].spec.containers[0].args}'"); !strings.Contains(args, "--zap-encoder=json") {
 		t.Errorf("the Pods are of the old version: %s", args)
 	}
-	eventually(t, "the old Pods are gone", func() bool {
+	patient.Until(t, "the old Pods are gone", func() bool {
 		return len(strings.Fields(must(t, "kubectl -n flux-system get pods -l app.kubernetes.io/name=gitops-drift -o name"))) == 2
 	})
 	load.stop()
@@ -84,7 +85,7 @@ func steady(t *testing.T) *load {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	must(t, "kubectl -n default create configmap unmanaged")
 	l := &load{t: t, end: make(chan struct{})}
 	for i, namespace := range []string{"payments", "default"} {
