@@ -16,6 +16,8 @@ import (
 type fleet struct {
 	t             *testing.T
 	product, team *harness.Repo
+	// crd is a file of the product as it is now.
+	crd string
 }
 
 // system is the GitRepository and the Kustomization that `flux bootstrap` makes.

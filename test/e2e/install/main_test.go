@@ -43,7 +43,7 @@ func setUp(ctx, lasting context.Context) error {
 	if root, err = harness.ModuleRoot(); err != nil {
 		return err
 	}
-	if err := cluster.StartNode(lasting, harness.Product("--shutdown-delay=1s", "--drain-timeout=5s")); err != nil {
+	if err := cluster.StartNode(lasting, harness.Product("--shutdown-delay=1s", "--drain-timeout=3s")); err != nil {
 		return err
 	}
 	repo, err := cluster.NewRepo(ctx, "testdata/apps")
@@ -69,6 +69,12 @@ func setUp(ctx, lasting context.Context) error {
 // sh runs a command line in the checkout, as the engineer on call would.
 func sh(t *testing.T, line string) (string, error) {
 	t.Helper()
+	return shell(t, "", line)
+}
+
+// shell does so with input.
+func shell(t *testing.T, stdin, line string) (string, error) {
+	t.Helper()
 	cmd, err := cluster.Command(patient.Context(t), harness.OnCall, "/bin/sh", "-c", line)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +84,7 @@ func sh(t *testing.T, line string) (string, error) {
 		t.Fatal(err)
 	}
 	cmd.Dir, cmd.Env = root, append(cmd.Env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("$ %s: %w\n%s", line, err, out)
