@@ -59,17 +59,17 @@ func (f *fleet) write(repo *harness.Repo, path, content string) {
 	}
 }
 
-// change replaces text in a file of our repository.
-func (f *fleet) change(path, from, to string) {
+// change replaces text in the Deployment of our repository.
+func (f *fleet) change(from, to string) {
 	f.t.Helper()
-	text, err := f.product.ReadFile(path)
+	text, err := f.product.ReadFile(deployment)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	if !strings.Contains(text, from) {
-		f.t.Fatalf("%s has no %q", path, from)
+		f.t.Fatalf("the Deployment has no %q", from)
 	}
-	f.write(f.product, path, strings.Replace(text, from, to, 1))
+	f.write(f.product, deployment, strings.Replace(text, from, to, 1))
 }
 
 // push commits, and has the source offer it.

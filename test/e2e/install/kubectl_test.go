@@ -8,7 +8,7 @@ import (
 )
 
 // install follows the documentation, and returns what there was before.
-func install(t *testing.T, heading string) dump {
+func install(t *testing.T) dump {
 	t.Helper()
 	before := everything(t)
 	if len(before) < 100 || before["configmaps. payments payments-api"] == "" {
@@ -19,12 +19,12 @@ func install(t *testing.T, heading string) dump {
 			t.Errorf("before the installation there is %s", key)
 		}
 	}
-	follow(t, heading)
+	follow(t, "### With kubectl")
 	return before
 }
 
 func TestKubectlInstallsAndRemovesEverything(t *testing.T) {
-	before := install(t, "### With kubectl")
+	before := install(t)
 	// The overlay record admits, and writes down.
 	patient.Until(t, "an edit is recorded", func() bool {
 		if refused := edit(t, "settings", "recorded"); refused != "" {
@@ -71,7 +71,7 @@ func TestADeadGuardThatFailsClosedIsRemoved(t *testing.T) {
 // TestEverythingDeletedAtOnce has the controller go while it holds Flux off an object: what is left then is said, and taken away by
 // the commands of the documentation.
 func TestEverythingDeletedAtOnce(t *testing.T) {
-	before := install(t, "### With kubectl")
+	before := install(t)
 	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
 	guarded(t)
 	policy(t)
@@ -84,7 +84,7 @@ func TestEverythingDeletedAtOnce(t *testing.T) {
 
 // TestTheKindsDeletedFirst has the controller give everything back, for it is there.
 func TestTheKindsDeletedFirst(t *testing.T) {
-	before := install(t, "### With kubectl")
+	before := install(t)
 	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
 	guarded(t)
 	policy(t)

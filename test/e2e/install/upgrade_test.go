@@ -30,8 +30,8 @@ const (
 // older makes our repository one of an older version: another image, an argument fewer, and a CRD without the field flux.
 func (f *fleet) older() {
 	f.t.Helper()
-	f.change(deployment, image, image+"older-")
-	f.change(deployment, argument, "")
+	f.change(image, image+"older-")
+	f.change(argument, "")
 	text, err := f.product.ReadFile(crd)
 	if err != nil {
 		f.t.Fatal(err)
@@ -76,8 +76,8 @@ func (f *fleet) upgrade(t *testing.T) {
 	}
 	recorded := strings.Fields(must(t, "kubectl get editrecords -o name"))
 	load := steady(t)
-	f.change(deployment, image+"older-", image)
-	f.change(deployment, "        - --drain-timeout=95s\n", "        - --drain-timeout=95s\n"+argument)
+	f.change(image+"older-", image)
+	f.change("        - --drain-timeout=95s\n", "        - --drain-timeout=95s\n"+argument)
 	f.write(f.product, crd, f.crd)
 	f.push(f.product, ours)
 	f.write(f.team, "policies/hub.yaml", hub)

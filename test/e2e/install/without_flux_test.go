@@ -9,7 +9,7 @@ import (
 
 // TestFluxWentFirst comes last, for it takes Flux away: the name of this file sees to it. What `flux uninstall` does is done by hand.
 func TestFluxWentFirst(t *testing.T) {
-	install(t, "### With kubectl")
+	install(t)
 	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
 	guarded(t)
 	policy(t)
