@@ -4,29 +4,34 @@ import (
 	"context"
 	"fmt"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	applycoordinationv1 "k8s.io/client-go/applyconfigurations/coordination/v1"
+	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/gitops-drift/gitops-drift/pkg/servingcert"
 )
 
 // leaseName is the leader's lease.
 const leaseName = "gitops-drift.gitops-drift.dev"
 
-// ownLease makes the leader's lease go when the webhook's configuration does, so that deleting the manifests leaves
-// nothing behind. Leader election would create one that belongs to nobody.
+// ownLease makes the leader's lease go when the Deployment does, so that deleting the manifests leaves nothing behind. Leader
+// election would create one that belongs to nobody, and would do so again while a Pod is on its way out after the lease has
+// gone; the manifests do not give it that right. A server-side apply creates by name.
 func ownLease(ctx context.Context, direct client.Client, o *options) error {
-	configuration := &admissionregistrationv1.ValidatingWebhookConfiguration{}
-	err := direct.Get(ctx, client.ObjectKey{Name: o.configurations[0]}, configuration)
-	if apierrors.IsNotFound(err) || !o.leaderElect {
+	if !o.leaderElect {
 		return nil
 	}
-	if err != nil {
+	lease := applycoordinationv1.Lease(leaseName, o.namespace)
+	deployment := &appsv1.Deployment{}
+	err := direct.Get(ctx, client.ObjectKey{Namespace: o.namespace, Name: o.serviceAccount}, deployment)
+	switch {
+	case err == nil:
+		kind := appsv1.SchemeGroupVersion.WithKind("Deployment")
+		lease.WithOwnerReferences(applymetav1.OwnerReference().WithAPIVersion(kind.GroupVersion().String()).WithKind(kind.Kind).
+			WithName(deployment.Name).WithUID(deployment.UID))
+	case !apierrors.IsNotFound(err): // not run by the manifests, it belongs to nobody
 		return fmt.Errorf("find what owns the lease: %w", err)
 	}
-	lease := applycoordinationv1.Lease(leaseName, o.namespace).WithOwnerReferences(servingcert.OwnedBy(configuration))
 	// An owner of another uid is one that was deleted: nobody else sets this field.
 	if err := direct.Apply(ctx, lease, client.FieldOwner("gitops-drift"), client.ForceOwnership); err != nil {
 		return fmt.Errorf("lease %s: %w", leaseName, err)

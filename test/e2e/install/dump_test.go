@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // dump is every object of every kind that the API server lists, events apart, by kind, namespace and name.
@@ -51,7 +52,7 @@ func everything(t *testing.T) dump {
 			if kind.Name == "events" {
 				continue // they expire by themselves
 			}
-			found, err := objects.Resource(version.WithResource(kind.Name)).List(testContext(t), metav1.ListOptions{})
+			found, err := objects.Resource(version.WithResource(kind.Name)).List(patient.Context(t), metav1.ListOptions{})
 			if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
 				continue // gone meanwhile
 			}
@@ -118,14 +119,14 @@ func nothingIsLeft(t *testing.T, before dump) {
 			t.Log(strings.Join(left, "\n"))
 		}
 	}()
-	eventually(t, "all is as it was before", func() bool {
+	patient.Until(t, "all is as it was before", func() bool {
 		left = everything(t).against(before)
 		return len(left) == 0
 	})
 	if refused := edit(t, "settings", "unguarded"); refused != "" {
 		t.Errorf("somebody still guards: %s", refused)
 	}
-	if _, err := cluster.Reconcile(testContext(t), apps); err != nil {
+	if _, err := cluster.Reconcile(patient.Context(t), apps); err != nil {
 		t.Error(err)
 	}
 	for _, name := range []string{"settings", "payments-api"} {

@@ -9,12 +9,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // fleet are the two repositories that Flux reads: ours, and that of the team, which has the example.
 type fleet struct {
 	t             *testing.T
 	product, team *harness.Repo
+	// crd is a file of the product as it is now.
+	crd string
 }
 
 // system is the GitRepository and the Kustomization that `flux bootstrap` makes.
@@ -35,10 +38,10 @@ func newFleet(t *testing.T) *fleet {
 		}
 	}
 	var err error
-	if f.product, err = cluster.NewRepo(testContext(t), ours); err != nil {
+	if f.product, err = cluster.NewRepo(patient.Context(t), ours); err != nil {
 		t.Fatal(err)
 	}
-	if f.team, err = cluster.NewRepo(testContext(t), theirs); err != nil {
+	if f.team, err = cluster.NewRepo(patient.Context(t), theirs); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(example, "gitops-drift.yaml"))
@@ -56,23 +59,23 @@ func (f *fleet) write(repo *harness.Repo, path, content string) {
 	}
 }
 
-// change replaces text in a file of our repository.
-func (f *fleet) change(path, from, to string) {
+// change replaces text in the Deployment of our repository.
+func (f *fleet) change(from, to string) {
 	f.t.Helper()
-	text, err := f.product.ReadFile(path)
+	text, err := f.product.ReadFile(deployment)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	if !strings.Contains(text, from) {
-		f.t.Fatalf("%s has no %q", path, from)
+		f.t.Fatalf("the Deployment has no %q", from)
 	}
-	f.write(f.product, path, strings.Replace(text, from, to, 1))
+	f.write(f.product, deployment, strings.Replace(text, from, to, 1))
 }
 
 // push commits, and has the source offer it.
 func (f *fleet) push(repo *harness.Repo, source client.ObjectKey) {
 	f.t.Helper()
-	if _, err := repo.Commit(testContext(f.t), "Change something"); err != nil {
+	if _, err := repo.Commit(patient.Context(f.t), "Change something"); err != nil {
 		f.t.Fatal(err)
 	}
 	f.publish(repo, source)
@@ -80,7 +83,7 @@ func (f *fleet) push(repo *harness.Repo, source client.ObjectKey) {
 
 func (f *fleet) publish(repo *harness.Repo, source client.ObjectKey) {
 	f.t.Helper()
-	if _, err := cluster.Publish(testContext(f.t), harness.Publication{Source: source, Dir: repo.Dir}); err != nil {
+	if _, err := cluster.Publish(patient.Context(f.t), harness.Publication{Source: source, Dir: repo.Dir}); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -95,7 +98,7 @@ kind: Kustomization
 metadata: {name: flux-system, namespace: flux-system}
 spec: {interval: 1h, retryInterval: 1s, path: ./clusters/prod-eu, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
 END`)
-	if _, err := cluster.Reconcile(testContext(f.t), system); err != nil {
+	if _, err := cluster.Reconcile(patient.Context(f.t), system); err != nil {
 		f.t.Fatal(err)
 	}
 	f.publish(f.product, ours)
@@ -125,7 +128,7 @@ func TestFluxInstallsUpgradesAndRemovesEverything(t *testing.T) {
 	}
 	f.write(f.team, "clusters/prod-eu/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\n")
 	f.push(f.team, system)
-	if _, err := cluster.Reconcile(testContext(t), system); err != nil {
+	if _, err := cluster.Reconcile(patient.Context(t), system); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range lines[1:] {

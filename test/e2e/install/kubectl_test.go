@@ -3,23 +3,30 @@ package install
 import (
 	"strings"
 	"testing"
+
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // install follows the documentation, and returns what there was before.
-func install(t *testing.T, heading string) dump {
+func install(t *testing.T) dump {
 	t.Helper()
 	before := everything(t)
 	if len(before) < 100 || before["configmaps. payments payments-api"] == "" {
 		t.Fatalf("the dump has only %d objects", len(before))
 	}
-	follow(t, heading)
+	for key := range before {
+		if strings.Contains(key, "gitops-drift") {
+			t.Errorf("before the installation there is %s", key)
+		}
+	}
+	follow(t, "### With kubectl")
 	return before
 }
 
 func TestKubectlInstallsAndRemovesEverything(t *testing.T) {
-	before := install(t, "### With kubectl")
+	before := install(t)
 	// The overlay record admits, and writes down.
-	eventually(t, "an edit is recorded", func() bool {
+	patient.Until(t, "an edit is recorded", func() bool {
 		if refused := edit(t, "settings", "recorded"); refused != "" {
 			t.Fatal(refused)
 		}
@@ -31,7 +38,7 @@ func TestKubectlInstallsAndRemovesEverything(t *testing.T) {
 	if records := must(t, "kubectl gitops-drift history"); !strings.Contains(records, "update admitted") {
 		t.Errorf("the records are\n%s", records)
 	}
-	eventually(t, "the edit is put back", func() bool {
+	patient.Until(t, "the edit is put back", func() bool {
 		return must(t, "kubectl -n payments get configmap settings -o jsonpath='{.data.value}'") == "git"
 	})
 	policy(t)
@@ -64,7 +71,7 @@ func TestADeadGuardThatFailsClosedIsRemoved(t *testing.T) {
 // TestEverythingDeletedAtOnce has the controller go while it holds Flux off an object: what is left then is said, and taken away by
 // the commands of the documentation.
 func TestEverythingDeletedAtOnce(t *testing.T) {
-	before := install(t, "### With kubectl")
+	before := install(t)
 	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
 	guarded(t)
 	policy(t)
@@ -77,7 +84,7 @@ func TestEverythingDeletedAtOnce(t *testing.T) {
 
 // TestTheKindsDeletedFirst has the controller give everything back, for it is there.
 func TestTheKindsDeletedFirst(t *testing.T) {
-	before := install(t, "### With kubectl")
+	before := install(t)
 	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
 	guarded(t)
 	policy(t)

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 var (
@@ -42,7 +43,7 @@ func setUp(ctx, lasting context.Context) error {
 	if root, err = harness.ModuleRoot(); err != nil {
 		return err
 	}
-	if err := cluster.StartNode(lasting, harness.Product("--shutdown-delay=1s", "--drain-timeout=5s")); err != nil {
+	if err := cluster.StartNode(lasting, harness.Product("--shutdown-delay=1s", "--drain-timeout=3s")); err != nil {
 		return err
 	}
 	repo, err := cluster.NewRepo(ctx, "testdata/apps")
@@ -65,18 +66,16 @@ func setUp(ctx, lasting context.Context) error {
 	return err
 }
 
-// testContext ends before the test binary's own time limit hits.
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // sh runs a command line in the checkout, as the engineer on call would.
 func sh(t *testing.T, line string) (string, error) {
 	t.Helper()
-	cmd, err := cluster.Command(testContext(t), harness.OnCall, "/bin/sh", "-c", line)
+	return shell(t, "", line)
+}
+
+// shell does so with input.
+func shell(t *testing.T, stdin, line string) (string, error) {
+	t.Helper()
+	cmd, err := cluster.Command(patient.Context(t), harness.OnCall, "/bin/sh", "-c", line)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +84,7 @@ func sh(t *testing.T, line string) (string, error) {
 		t.Fatal(err)
 	}
 	cmd.Dir, cmd.Env = root, append(cmd.Env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("$ %s: %w\n%s", line, err, out)
@@ -146,18 +146,6 @@ func follow(t *testing.T, heading string) {
 	}
 }
 
-// eventually waits until check holds.
-func eventually(t *testing.T, what string, check func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
-	for !check() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 40 s", what)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-}
-
 // edit changes a ConfigMap that Flux manages, and returns what was said against it, empty for nothing.
 func edit(t *testing.T, name, value string) string {
 	t.Helper()
@@ -171,7 +159,7 @@ func edit(t *testing.T, name, value string) string {
 // guarded waits until edits are refused.
 func guarded(t *testing.T) {
 	t.Helper()
-	eventually(t, "edits are refused", func() bool {
+	patient.Until(t, "edits are refused", func() bool {
 		out, err := sh(t, `kubectl -n payments annotate configmap settings kustomize.toolkit.fluxcd.io/reconcile=disabled --dry-run=server`)
 		return err != nil && strings.Contains(out, "denied the request")
 	})
@@ -193,7 +181,7 @@ func held(t *testing.T) {
 func policy(t *testing.T) {
 	t.Helper()
 	must(t, "kubectl apply --server-side -f manifests/examples/policies/break-glass.yaml")
-	eventually(t, "the policy is in force", func() bool {
+	patient.Until(t, "the policy is in force", func() bool {
 		out, _ := sh(t, "kubectl get editpolicy break-glass -o jsonpath='{.status.conditions[0].status}'")
 		return strings.TrimSpace(out) == "True"
 	})

@@ -10,10 +10,13 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // The parts of the manifests that an older version did not have, or had otherwise.
@@ -21,38 +24,76 @@ const (
 	deployment = "manifests/base/deployment.yaml"
 	image      = "image: ghcr.io/gitops-drift/gitops-drift:"
 	argument   = "        - --zap-encoder=json\n"
-	column     = "    - jsonPath: .spec.restore\n      name: Restore\n      type: boolean\n"
 	crd        = "manifests/crds/gitops-drift.dev_editpolicies.yaml"
 )
 
-// older makes our repository one of an older version: another image, an argument fewer, and a field of a CRD that is not there yet.
+// older makes our repository one of an older version: another image, an argument fewer, and a CRD without the field flux.
 func (f *fleet) older() {
 	f.t.Helper()
-	f.change(deployment, image, image+"older-")
-	f.change(deployment, argument, "")
-	f.change(crd, column, "")
+	f.change(image, image+"older-")
+	f.change(argument, "")
+	text, err := f.product.ReadFile(crd)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.crd = text
+	definition := map[string]any{}
+	if err := yaml.Unmarshal([]byte(text), &definition); err != nil {
+		f.t.Fatal(err)
+	}
+	versions, _, err := unstructured.NestedSlice(definition, "spec", "versions")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	field := []string{"schema", "openAPIV3Schema", "properties", "spec", "properties", "flux"}
+	if _, there, err := unstructured.NestedFieldNoCopy(versions[0].(map[string]any), field...); !there || err != nil {
+		f.t.Fatalf("the CRD has no field flux: %v", err)
+	}
+	unstructured.RemoveNestedField(versions[0].(map[string]any), field...)
+	if err := unstructured.SetNestedSlice(definition, versions, "spec", "versions"); err != nil {
+		f.t.Fatal(err)
+	}
+	old, err := yaml.Marshal(definition)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.write(f.product, crd, string(old))
 	f.push(f.product, ours)
 }
+
+// hub is a policy that takes the field.
+const hub = `apiVersion: gitops-drift.dev/v1alpha1
+kind: EditPolicy
+metadata: {name: hub}
+spec: {priority: 1, action: Deny, flux: [{kind: User, name: flux-hub}]}
+`
 
 // upgrade publishes the manifests as they are, while people edit.
 func (f *fleet) upgrade(t *testing.T) {
 	held(t)
+	if out, err := shell(t, hub, "kubectl apply --validate=strict -f -"); err == nil {
+		t.Errorf("the older CRD takes the field: %s", out)
+	}
 	recorded := strings.Fields(must(t, "kubectl get editrecords -o name"))
 	load := steady(t)
-	f.change(deployment, image+"older-", image)
-	f.change(deployment, "        - --drain-timeout=95s\n", "        - --drain-timeout=95s\n"+argument)
-	f.change(crd, "    - jsonPath: .status.conditions", column+"    - jsonPath: .status.conditions")
+	f.change(image+"older-", image)
+	f.change("        - --drain-timeout=95s\n", "        - --drain-timeout=95s\n"+argument)
+	f.write(f.product, crd, f.crd)
 	f.push(f.product, ours)
+	f.write(f.team, "policies/hub.yaml", hub)
+	f.write(f.team, "policies/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [production.yaml, hub.yaml]\n")
+	must(t, "kubectl gitops-reconcile ks/gitops-drift-crds --timeout 90s")
+	f.push(f.team, system)
 	must(t, "kubectl gitops-reconcile ks/gitops-drift-crds ks/gitops-drift ks/gitops-drift-policies --timeout 90s")
 	if args := must(t, "kubectl -n flux-system get pods -l app.kubernetes.io/name=gitops-drift --field-selector status.phase=Running -o jsonpath='{.items[*].spec.containers[0].args}'"); !strings.Contains(args, "--zap-encoder=json") {
 		t.Errorf("the Pods are of the old version: %s", args)
 	}
-	eventually(t, "the old Pods are gone", func() bool {
+	patient.Until(t, "the old Pods are gone", func() bool {
 		return len(strings.Fields(must(t, "kubectl -n flux-system get pods -l app.kubernetes.io/name=gitops-drift -o name"))) == 2
 	})
 	load.stop()
-	if !strings.Contains(must(t, "kubectl get editpolicies"), "RESTORE") {
-		t.Error("the CRD is the old one")
+	if user := must(t, "kubectl get editpolicy hub -o jsonpath='{.spec.flux[0].name}'"); user != "flux-hub" {
+		t.Errorf("the new field is %q", user)
 	}
 	now := strings.Fields(must(t, "kubectl get editrecords -o name"))
 	for _, record := range recorded {
@@ -84,7 +125,7 @@ func steady(t *testing.T) *load {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	must(t, "kubectl -n default create configmap unmanaged")
 	l := &load{t: t, end: make(chan struct{})}
 	for i, namespace := range []string{"payments", "default"} {

@@ -3,11 +3,13 @@ package install
 import (
 	"strings"
 	"testing"
+
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // TestFluxWentFirst comes last, for it takes Flux away: the name of this file sees to it. What `flux uninstall` does is done by hand.
 func TestFluxWentFirst(t *testing.T) {
-	install(t, "### With kubectl")
+	install(t)
 	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
 	guarded(t)
 	policy(t)
@@ -16,7 +18,7 @@ func TestFluxWentFirst(t *testing.T) {
 		t.Errorf("the guard lets the namespace of Flux be deleted: %v %s", err, out)
 	}
 	must(t, "kubectl delete validatingwebhookconfiguration gitops-drift")
-	if err := cluster.Flux().Stop(testContext(t)); err != nil {
+	if err := cluster.Flux().Stop(patient.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 	must(t, `for object in $(kubectl -n flux-system get kustomizations,gitrepositories -o name); do
@@ -26,7 +28,7 @@ func TestFluxWentFirst(t *testing.T) {
 	follow(t, "### The controller went first")
 	var left []string
 	defer func() { t.Log(left) }()
-	eventually(t, "nothing of gitops-drift is left", func() bool {
+	patient.Until(t, "nothing of gitops-drift is left", func() bool {
 		left = nil
 		for key, object := range everything(t) {
 			if strings.Contains(key+object, "gitops-drift") {
