@@ -20,10 +20,10 @@ const plaintextAdvice = "seal it: kubectl gitops-seal seal; and change the value
 
 // secret is what is looked at of a Secret.
 type secret struct {
-	Metadata struct{ Namespace, Name string } `json:"metadata"`
-	Data     map[string]any                   `json:"data"`
-	Plain    map[string]any                   `json:"stringData"`
-	SOPS     map[string]any                   `json:"sops"`
+	Metadata struct{ Namespace, Name, GenerateName string } `json:"metadata"`
+	Data     map[string]any                                 `json:"data"`
+	Plain    map[string]any                                 `json:"stringData"`
+	SOPS     map[string]any                                 `json:"sops"`
 }
 
 // plaintext judges a Secret of a file. Its values are not told.
@@ -32,6 +32,9 @@ func (r *Repository) plaintext(n node, report *Report) {
 	if json.Unmarshal(n.json, &s) != nil {
 		report.Errors = append(report.Errors, Error{File: n.file, Line: n.above + n.at.Line, Err: fmt.Errorf("is no Secret: a field has another type")})
 		return
+	}
+	if s.Metadata.Name == "" && s.Metadata.GenerateName != "" {
+		s.Metadata.Name = s.Metadata.GenerateName + "*"
 	}
 	name := "Secret " + s.Metadata.Name
 	if s.Metadata.Namespace != "" {

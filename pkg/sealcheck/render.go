@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/sourceignore"
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/gitops-drift/gitops-drift/pkg/desired"
@@ -29,8 +31,9 @@ import (
 // take no time and tell where each item comes from, wherever patches take it.
 type renderer struct {
 	*Repository
-	dir     string
-	builder *desired.Builder
+	dir string
+	// builders are those that do not build just now; each has a copy of the files of its own.
+	builders chan *desired.Builder
 	// origins are the items by their marks, and by their ciphertexts where those were written in a way that no mark could
 	// take the place of.
 	origins map[string]origin
@@ -56,19 +59,21 @@ func (r *Repository) Render(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	builder, release := desired.NewBuilder(&offline{repository: r}, nil).Sharing()
-	defer func() { err = errors.Join(err, release()) }()
-	w := &renderer{Repository: r, dir: dir, builder: builder, origins: map[string]origin{}, reached: map[string]reach{}}
+	w := &renderer{Repository: r, dir: dir, builders: make(chan *desired.Builder, atOnce()), origins: map[string]origin{}, reached: map[string]reach{}}
+	for range cap(w.builders) {
+		builder, release := desired.NewBuilder(&offline{repository: r}, nil).Sharing()
+		defer func() { err = errors.Join(err, release()) }()
+		w.builders <- builder
+	}
 	if err := w.resolve(ctx); err != nil {
 		return err
 	}
-	for _, f := range r.fluxes {
-		if err := w.render(ctx, f); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.render(ctx)
 }
+
+// atOnce is how many builds are under way at a time. More are no faster: of each, kustomize's own part waits for that of all
+// others.
+func atOnce() int { return min(goruntime.GOMAXPROCS(0), 3) }
 
 // copy writes the files that builds may read below w.dir, once something has to be built, with marks in place of ciphertexts and
 // nothing in place of values.
@@ -77,6 +82,13 @@ func (w *renderer) copy(ctx context.Context) error {
 		return nil
 	}
 	w.copied = true
+	if err := w.copyFiles(ctx); err != nil {
+		return fmt.Errorf("the repository cannot be copied to build what Flux applies: %w", err)
+	}
+	return nil
+}
+
+func (w *renderer) copyFiles(ctx context.Context) error {
 	sealed, secrets := map[string][]*Sealed{}, map[string][]node{}
 	for _, s := range w.Sealed {
 		sealed[s.File] = append(sealed[s.File], s)
@@ -218,11 +230,14 @@ func (w *renderer) resolve(ctx context.Context) error {
 		if !ok || !applies || plain(out[i], what) {
 			continue
 		}
-		objects, err := w.build(ctx, out[i])
+		built, err := w.build(ctx, out[i])
 		if err != nil {
 			return err
 		}
-		for _, object := range objects {
+		if built.failure != nil {
+			w.fail(out[i], built.failure)
+		}
+		for _, object := range built.objects {
 			if object.GroupVersionKind().GroupKind() != fluxKind {
 				continue
 			}
@@ -268,26 +283,60 @@ func declaring(candidates []*flux, namespace, name string) *flux {
 	return nil
 }
 
-// render finds what f applies of the repository's SealedSecrets.
-func (w *renderer) render(ctx context.Context, f *flux) error {
-	what, ok := w.reach(f)
-	sealed := slices.DeleteFunc(slices.Clone(w.Sealed), func(s *Sealed) bool { return !what.mentioned[s.File] })
-	if !ok || len(sealed) == 0 {
-		return nil
-	}
-	if plain(f, what) {
-		for _, s := range sealed {
-			for _, namespace := range what.namespaces(s.File) {
-				object := s.Object.DeepCopy()
-				if namespace != "" {
-					object.Namespace = namespace
-				}
-				w.apply(f, object, s)
-			}
+// render finds what each Kustomization applies of the repository's SealedSecrets.
+func (w *renderer) render(ctx context.Context) error {
+	builds := make([]build, len(w.fluxes))
+	group, within := errgroup.WithContext(ctx)
+	group.SetLimit(cap(w.builders))
+	for i, f := range w.fluxes {
+		what, ok := w.reach(f)
+		if !ok || len(w.sealedIn(what)) == 0 || plain(f, what) {
+			continue
 		}
-		return nil
+		if err := w.copy(ctx); err != nil {
+			return errors.Join(err, group.Wait())
+		}
+		group.Go(func() (err error) {
+			builds[i], err = w.build(within, f)
+			return err
+		})
 	}
-	objects, err := w.build(ctx, f)
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i, f := range w.fluxes {
+		if what, ok := w.reach(f); ok && plain(f, what) {
+			w.applyPlainly(f, what)
+			continue
+		}
+		if builds[i].failure != nil {
+			w.fail(f, builds[i].failure)
+		}
+		w.applyBuilt(f, builds[i].objects)
+	}
+	return nil
+}
+
+// sealedIn are the SealedSecrets that a build may read.
+func (w *renderer) sealedIn(what reach) []*Sealed {
+	return slices.DeleteFunc(slices.Clone(w.Sealed), func(s *Sealed) bool { return !what.mentioned[s.File] })
+}
+
+// applyPlainly notes what f applies without any change but of namespaces.
+func (w *renderer) applyPlainly(f *flux, what reach) {
+	for _, s := range w.sealedIn(what) {
+		for _, namespace := range what.namespaces(s.File) {
+			object := s.Object.DeepCopy()
+			if namespace != "" {
+				object.Namespace = namespace
+			}
+			w.apply(f, object, s)
+		}
+	}
+}
+
+// applyBuilt notes what f applies of the SealedSecrets among the objects that were built for it.
+func (w *renderer) applyBuilt(f *flux, objects []desired.Object) {
 	for _, object := range objects {
 		if object.GroupVersionKind().GroupKind() != sealedKind {
 			continue
@@ -311,7 +360,6 @@ func (w *renderer) render(ctx context.Context, f *flux) error {
 		}
 		w.apply(f, applied, from...)
 	}
-	return err
 }
 
 var sealedKind = v1alpha1.SchemeGroupVersion.WithKind(sealhealth.Kind).GroupKind()
@@ -324,10 +372,17 @@ func (w *renderer) apply(f *flux, object *v1alpha1.SealedSecret, from ...*Sealed
 	}
 }
 
-// build returns what f applies; where it cannot be built that is in Errors. The error is that of ctx.
-func (w *renderer) build(ctx context.Context, f *flux) ([]desired.Object, error) {
+// build is what became of building a Kustomization: objects, or why there are none.
+type build struct {
+	objects []desired.Object
+	failure error
+}
+
+// build returns what f applies. It may be called concurrently once the files are copied. The error is that of ctx, or that
+// nothing can be built.
+func (w *renderer) build(ctx context.Context, f *flux) (build, error) {
 	if err := w.copy(ctx); err != nil {
-		return nil, fmt.Errorf("the repository cannot be copied to build what Flux applies: %w", err)
+		return build{}, err
 	}
 	ks := f.object.DeepCopy()
 	// Where it is applied does not matter, nor which program is named as the builder.
@@ -337,20 +392,21 @@ func (w *renderer) build(ctx context.Context, f *flux) ([]desired.Object, error)
 		maskInline(inline)
 		ks.Spec.Patches[i].Patch = inline.Value
 	}
-	state, err := w.builder.BuildCheckout(ctx, ks, w.dir)
+	builder := <-w.builders
+	defer func() { w.builders <- builder }()
+	state, err := builder.BuildCheckout(ctx, ks, w.dir)
 	if err != nil && ks.Spec.PostBuild != nil {
 		// The cluster may know variables that the repository does not. Where they decide about a name is seen in it.
 		ks.Spec.PostBuild = nil
-		state, err = w.builder.BuildCheckout(ctx, ks, w.dir)
+		state, err = builder.BuildCheckout(ctx, ks, w.dir)
 	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	switch {
+	case ctx.Err() != nil:
+		return build{}, ctx.Err()
+	case err != nil:
+		return build{failure: fmt.Errorf("what it applies cannot be built: %s", strings.ReplaceAll(err.Error(), w.dir, w.root))}, nil
 	}
-	if err != nil {
-		w.fail(f, fmt.Errorf("what it applies cannot be built: %s", strings.ReplaceAll(err.Error(), w.dir, w.root)))
-		return nil, nil
-	}
-	return state.Objects, nil
+	return build{objects: state.Objects}, nil
 }
 
 // fail notes what cannot be told of f.

@@ -3,14 +3,11 @@ package sealdoc
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	ssv1alpha1 "github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
-	kjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/seal"
 	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
@@ -159,78 +156,4 @@ func Append(file *yamledit.File, documents []*yamledit.Document) ([]byte, error)
 		return nil, err
 	}
 	return []byte(text), nil
-}
-
-// Expand puts documents in place of a List of which one item is a Secret, as kubectl get writes several. Other texts stay as
-// they are, what is no YAML among them.
-func Expand(text []byte) ([]byte, error) {
-	file, err := yamledit.Parse(text)
-	if err != nil {
-		return text, nil //nolint:nilerr // whoever parses it next says so
-	}
-	var out strings.Builder
-	expanded := false
-	for _, d := range file.Documents() {
-		if Kind(d) != ListKind {
-			out.WriteString(d.Text())
-			continue
-		}
-		items, secret, err := listItems(d)
-		if err != nil {
-			return nil, err
-		}
-		if !secret {
-			out.WriteString(d.Text())
-			continue
-		}
-		expanded = true
-		for _, item := range items {
-			written, err := yaml.Marshal(item)
-			if err != nil {
-				return nil, lineError(d, "the List holds what cannot be written as YAML")
-			}
-			out.WriteString("---\n")
-			out.Write(written)
-		}
-	}
-	if !expanded {
-		return text, nil
-	}
-	return []byte(out.String()), nil
-}
-
-func listItems(d *yamledit.Document) (items []any, secret bool, err error) {
-	text, err := d.JSON()
-	if err != nil {
-		return nil, false, err
-	}
-	var list struct {
-		Items []any `json:"items"`
-	}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &list); err != nil {
-		return nil, false, lineError(d, "is no valid List")
-	}
-	for _, item := range list.Items {
-		object, ok := item.(map[string]any)
-		if !ok {
-			return nil, false, lineError(d, "the List holds what is no object")
-		}
-		if object["kind"] != SecretKind.Kind || object["apiVersion"] != "v1" {
-			continue
-		}
-		secret = true
-		served(object)
-	}
-	return list.Items, secret, nil
-}
-
-// served takes out of an object that came from a server what only the server sets.
-func served(object map[string]any) {
-	metadata, ok := object["metadata"].(map[string]any)
-	if !ok {
-		return
-	}
-	maps.DeleteFunc(metadata, func(key string, _ any) bool {
-		return slices.Contains([]string{"uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "ownerReferences", "selfLink"}, key)
-	})
 }

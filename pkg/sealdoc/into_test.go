@@ -91,40 +91,56 @@ func TestASecretThatAFileDoesNotHaveIsAddedToIt(t *testing.T) {
 func TestAListOfSecretsIsTakenApart(t *testing.T) {
 	const list = `# of kubectl get
 apiVersion: v1
-kind: List
+kind: List # of two
 items:
 - apiVersion: v1
   kind: ConfigMap
   metadata: {name: a, uid: x}
+# the second
 - apiVersion: v1
-  kind: Secret
-  metadata: {name: b, uid: x, resourceVersion: "1", creationTimestamp: "2026-11-23T00:00:00Z", labels: {k: v}}
+  kind: Secret # core
+  metadata:
+    name: b # why
+    uid: x
+    resourceVersion: "1"
+    creationTimestamp: "2026-11-23T00:00:00Z"
+    labels: {k: "v"}
   data: {a: AA==}
 `
 	out, err := Expand([]byte("kind: A\n---\n" + list))
 	const want = `kind: A
 ---
+# of kubectl get
+# of two
 apiVersion: v1
 kind: ConfigMap
-metadata:
-  name: a
-  uid: x
+metadata: {name: a, uid: x}
 ---
+# the second
 apiVersion: v1
-data:
-  a: AA==
-kind: Secret
+kind: Secret # core
 metadata:
-  labels:
-    k: v
-  name: b
+  name: b # why
+  labels: {k: "v"}
+data: {a: AA==}
 `
 	if err != nil || string(out) != want {
 		t.Errorf("got\n%s%v", out, err)
 	}
-	for _, text := range []string{strings.ReplaceAll(list, "kind: Secret", "kind: Service"), "a: [", "kind: List\n"} {
+	out, err = Expand([]byte(`{"kind": "List", "apiVersion": "v1", "items": [{"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "b", "uid": "x"}, "data": {"yes": "AA=="}}]}`))
+	if err != nil || string(out) != "---\napiVersion: v1\ndata:\n  \"yes\": AA==\nkind: Secret\nmetadata:\n  name: b\n" {
+		t.Errorf("got\n%s%v", out, err)
+	}
+	for _, text := range []string{strings.ReplaceAll(list, "kind: Secret", "kind: Service"), "a: [", "kind: List\n", "apiVersion: v1\nkind: List\nitems: x\n"} {
 		if out, err := Expand([]byte(text)); err != nil || string(out) != text {
 			t.Errorf("%q became %q, %v", text, out, err)
 		}
+	}
+	if _, err := Expand([]byte(strings.Replace(list, "data: {a: AA==}", "data: *x", 1))); err != nil {
+		t.Errorf("what is no YAML is for the next one: %v", err)
+	}
+	const shared = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, data: &x {a: AA==}}\n- {apiVersion: v1, kind: Secret, data: *x}\n"
+	if _, err := Expand([]byte(shared)); err == nil || !strings.Contains(err.Error(), "an item of the List refers to another one") {
+		t.Errorf("got %v", err)
 	}
 }

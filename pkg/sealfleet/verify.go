@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/bitnami-labs/sealed-secrets/pkg/apis/sealedsecrets/v1alpha1"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
@@ -80,25 +83,62 @@ type Verification struct {
 // When ctx ends, or the opener cannot tell, the verdicts so far are returned with the error.
 func Verify(ctx context.Context, opener Opener, subjects []Subject, progress func(done, of int)) (*Verification, error) {
 	inquirer := &inquirer{opener: opener, places: places(subjects)}
-	out := &Verification{Of: len(subjects)}
+	verdicts := make([]*Verdict, len(subjects))
+	var mu sync.Mutex // guards done, and is held while progress is told
+	done := 0
+	group, within := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce(opener))
 	for i, subject := range subjects {
-		opened, err := opener.Opens(ctx, subject.Object)
-		verdict := Verdict{Subject: subject}
-		if err == nil && !opened {
-			verdict.Failures, err = inquirer.inquire(ctx, subject.Object)
-		}
-		if ctx.Err() != nil {
-			return out, fmt.Errorf("%d of %d SealedSecrets were not verified: %w", len(subjects)-i, len(subjects), context.Cause(ctx))
-		}
-		if err != nil {
-			return out, fmt.Errorf("SealedSecret %s/%s (%s:%d) cannot be verified: %w", subject.Object.Namespace, subject.Object.Name, subject.File, subject.Line, err)
-		}
-		out.Verdicts = append(out.Verdicts, verdict)
-		if progress != nil {
-			progress(i+1, len(subjects))
+		group.Go(func() error {
+			if within.Err() != nil {
+				return nil // said below
+			}
+			verdict, err := inquirer.verdict(within, subject)
+			if within.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("SealedSecret %s/%s (%s:%d) cannot be verified: %w", subject.Object.Namespace, subject.Object.Name, subject.File, subject.Line, err)
+			}
+			verdicts[i] = verdict
+			mu.Lock()
+			defer mu.Unlock()
+			if done++; progress != nil {
+				progress(done, len(subjects))
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	out := &Verification{Of: len(subjects)}
+	for _, verdict := range verdicts {
+		if verdict != nil {
+			out.Verdicts = append(out.Verdicts, *verdict)
 		}
 	}
-	return out, nil
+	if ctx.Err() != nil {
+		return out, fmt.Errorf("%d of %d SealedSecrets were not verified: %w", len(subjects)-len(out.Verdicts), len(subjects), context.Cause(ctx))
+	}
+	return out, err
+}
+
+// atOnce is how many subjects an opener is asked about at a time: keys at hand take a processor each, and a controller answers one
+// after the other.
+func atOnce(opener Opener) int {
+	if _, ok := opener.(Keys); ok {
+		return runtime.GOMAXPROCS(0)
+	}
+	return 1
+}
+
+// verdict has one subject opened.
+func (q *inquirer) verdict(ctx context.Context, subject Subject) (*Verdict, error) {
+	opened, err := q.opener.Opens(ctx, subject.Object)
+	verdict := &Verdict{Subject: subject}
+	if err == nil && !opened {
+		verdict.Failures, err = q.inquire(ctx, subject.Object)
+	}
+	return verdict, err
 }
 
 // only returns a SealedSecret of some of the items of another, without its template.

@@ -28,7 +28,8 @@ const (
 	KeyOrDamage Why = "KeyOrDamage"
 )
 
-// inquirer finds out why something does not open, by asking again for parts of it and for other places.
+// inquirer finds out why something does not open, by asking again for parts of it and for other places. It may be used
+// concurrently.
 type inquirer struct {
 	opener Opener
 	// places are the namespaces that items may have been sealed for.

@@ -354,8 +354,10 @@ func TestAKeyIsMadeRotatedAndTakenOver(t *testing.T) {
 	p.file("apps/payments/old.yaml", before)
 	p.file("apps/payments/alien.yaml", strings.Replace(before, "name: db", "name: other", 1))
 	p.file("charts/template.yaml", "kind: SealedSecret\n{{ if }}\n")
+	p.file("list.yaml", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: bitnami.com/v1alpha1\n  kind: SealedSecret\n")
 	r := p.run("", "reseal", "--key", p.key, "--write")
-	if r.code != cli.CodeIncomplete || !strings.Contains(r.stdout, "apps/payments/old.yaml: payments/db: 2 items\n") || strings.Count(r.stderr, "error: apps/payments/alien.yaml: line ") != 2 || strings.Contains(r.stderr, "charts") {
+	if r.code != cli.CodeIncomplete || !strings.Contains(r.stdout, "apps/payments/old.yaml: payments/db: 2 items\n") || strings.Count(r.stderr, "error: apps/payments/alien.yaml: line ") != 2 ||
+		!strings.Contains(r.stderr, "error: list.yaml: line 1: the SealedSecrets of a List are not sealed anew") || strings.Contains(r.stderr, "charts") {
 		t.Errorf("exit %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 }

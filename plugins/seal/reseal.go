@@ -154,6 +154,9 @@ func (r *resealing) file(cmd *cobra.Command, path string) (out resealed, err err
 	}
 	var how *how
 	for _, d := range file.Documents() {
+		if sealdoc.ListsSealed(d) {
+			out.errs = append(out.errs, fmt.Errorf("%s: line %d: the SealedSecrets of a List are not sealed anew; write each as a document of its own", path, d.Line()))
+		}
 		if sealdoc.Kind(d) != sealdoc.SealedSecretKind {
 			continue
 		}

@@ -6,9 +6,9 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
-
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/redact"
 )
@@ -73,7 +73,6 @@ func (o *options) view(cmd *cobra.Command, args []string, f *viewFlags) error {
 		}
 		return fmt.Errorf("%s: spec.template.data: %s", shown(path), hidden.Text(err.Error()))
 	}
-	secret.OwnerReferences = nil // of an object in a cluster
 	if len(args) == 2 {
 		value, ok := secret.Data[args[1]]
 		if !ok {
@@ -85,7 +84,8 @@ func (o *options) view(cmd *cobra.Command, args []string, f *viewFlags) error {
 		_, err := cmd.OutOrStdout().Write(value)
 		return err
 	}
-	return writeSecret(cmd.OutOrStdout(), manifestOf(secret.Labels, secret.Annotations, target.Namespace, target.Name, string(secret.Type)), secret.Data, f.reveal)
+	secret.Namespace, secret.Name = target.Namespace, target.Name // not those of a template that was changed
+	return writeSecret(cmd.OutOrStdout(), manifestOf(secret), secret.Data, f.reveal)
 }
 
 // ruled is the namespace that a rule has for a file, empty where nobody says so.
@@ -105,17 +105,20 @@ func (o *options) ruled(path string) string {
 }
 
 // manifestOf is a Secret without its values.
-func manifestOf(labels, annotations map[string]string, namespace, name, kind string) map[string]any {
-	metadata := map[string]any{"name": name, "namespace": namespace}
-	if len(labels) > 0 {
-		metadata["labels"] = labels
+func manifestOf(secret *corev1.Secret) map[string]any {
+	metadata := map[string]any{"name": secret.Name, "namespace": secret.Namespace}
+	if len(secret.Labels) > 0 {
+		metadata["labels"] = secret.Labels
 	}
-	if len(annotations) > 0 {
-		metadata["annotations"] = annotations
+	if len(secret.Annotations) > 0 {
+		metadata["annotations"] = secret.Annotations
 	}
 	out := map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
-	if kind != "" {
-		out["type"] = kind
+	if secret.Type != "" {
+		out["type"] = secret.Type
+	}
+	if secret.Immutable != nil {
+		out["immutable"] = *secret.Immutable
 	}
 	return out
 }

@@ -3,7 +3,7 @@ package seal
 import (
 	"context"
 	"encoding/base64"
-	"os"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -112,11 +112,7 @@ func TestTheKeyOfOneClusterIsFoundBeforeAndAfterCommit(t *testing.T) {
 	}, "doctor")
 
 	// Sealed anew with the shared key, all open it.
-	own := filepath.Join(t.TempDir(), "own.yaml")
-	if err := os.WriteFile(own, []byte(kubectl(t, eu, "", "get", "secrets", "-n", "kube-system", "-l", "sealedsecrets.bitnami.com/sealed-secrets-key", "-o", "yaml")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r.must("kubectl-gitops_seal", "reseal", "--key", own, "--write")
+	r.must("kubectl-gitops_seal", "reseal", "--from-cluster", "--context", eu, "--write")
 	r.seal(0, []string{"prod-eu and prod-us open the SealedSecret."}, "verify")
 	r.seal(0, nil, "check", "apps")
 }
@@ -129,15 +125,7 @@ func TestARenewalPeriodIsFoundBeforeItDoesHarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.seal(2, []string{"unknown the certificate that the controller serves is unknown: "}, "doctor", "--context", us)
-	restart := func(args ...string) {
-		t.Helper()
-		controller, err := shared.clusters[us].StartSealedSecrets(ctx, args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		shared.controllers[us] = controller
-	}
-	restart("--key-size=2048")
+	start(t, us, "--key-size=2048")
 	day := time.Now().Add(30 * 24 * time.Hour).UTC().Format("2006-01-02")
 	r.seal(1, []string{
 		"ok the controller serves the pinned certificate",
@@ -146,15 +134,77 @@ func TestARenewalPeriodIsFoundBeforeItDoesHarm(t *testing.T) {
 	if err := shared.controllers[us].Stop(ctx); err != nil {
 		t.Fatal(err)
 	}
-	restart("--key-renew-period=0", "--key-size=2048")
+	start(t, us, "--key-renew-period=0", "--key-size=2048")
 	r.seal(0, nil, "doctor", "--context", us)
 }
 
-func TestADoctorWithoutRightsSaysWhichAreMissing(t *testing.T) {
+// start starts the controller of a cluster that has been stopped, with other arguments.
+func start(t *testing.T, cluster string, args ...string) {
+	t.Helper()
+	controller, err := shared.clusters[cluster].StartSealedSecrets(testContext(t), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared.controllers[cluster] = controller
+}
+
+// restart has the controller of a cluster read its keys again.
+func restart(t *testing.T, cluster string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute) // cleanups restart it, too
+	defer cancel()
+	if err := shared.controllers[cluster].Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestARotationIsToldFromAnotherKey(t *testing.T) {
 	r := newRepository(t)
+	keys := t.TempDir()
+	time.Sleep(time.Second) // certificates begin at whole seconds
+	r.must("kubectl-gitops_seal", "keygen", "--rotate", "--name", "next", "--bits", "2048", "--dir", keys)
+	t.Cleanup(func() {
+		for _, cluster := range []string{eu, us} {
+			kubectl(t, cluster, "", "delete", "-f", filepath.Join(keys, "next.secret.yaml"), "--ignore-not-found")
+			restart(t, cluster)
+		}
+	})
+	pin := "→ %s pin it: kubectl gitops-seal init --rotate --cert FILE"
+
+	kubectl(t, us, "", "create", "-f", filepath.Join(keys, "next.secret.yaml"))
+	r.seal(1, []string{
+		us + " a rotation is under way", "ok the controller serves the pinned certificate",
+		"pending Secret kube-system/sealed-secrets-next: it holds SHA256:", "a newer key that was brought in beside the pinned one, but the controller has not loaded it: a rotation is under way",
+		"→ restart the controller",
+	}, "doctor", "--context", us)
+	restart(t, us)
+	r.seal(1, []string{
+		"pending the controller serves SHA256:", "which was brought in beside the pinned certificate's key: a rotation is under way", fmt.Sprintf(pin, "when every cluster has it,"),
+	}, "doctor", "--context", us)
+	r.seal(1, []string{fmt.Sprintf(pin, "bring it into prod-eu, too; then")}, "doctor")
+
+	kubectl(t, eu, "", "create", "-f", filepath.Join(keys, "next.secret.yaml"))
+	restart(t, eu)
+	r.seal(1, []string{fmt.Sprintf(pin, "all clusters that were asked have it;"), "is another active key"}, "doctor") // prod-eu's own one is no part of it
+
+	r.must("kubectl-gitops_seal", "init", "--rotate", "--cert", filepath.Join(keys, "next.crt"))
+	r.seal(0, []string{us + " is sound", "it holds a key that was shared before, which still opens what was sealed with it"}, "doctor", "--context", us)
+
+	// A cluster that is left behind.
+	kubectl(t, us, "", "delete", "-f", filepath.Join(keys, "next.secret.yaml"))
+	restart(t, us)
+	r.seal(1, []string{
+		"pending the controller serves SHA256:", "which was pinned before: a rotation is under way, and this cluster is not done",
+		"wrong no Secret in namespace kube-system that the controller loads holds the shared key",
+	}, "doctor", "--context", us)
+}
+
+// login is a kubeconfig of somebody, in whose group nobody else is.
+func login(t *testing.T, user string) string {
+	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := shared.writeKubeconfig(kubeconfig, func(c *harness.Cluster) (*clientcmdapi.Config, error) {
-		text, err := c.LoginKubeconfig("intern@contoso.com", "interns")
+		text, err := c.LoginKubeconfig(user, user)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +212,12 @@ func TestADoctorWithoutRightsSaysWhichAreMissing(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	r.sealAs(kubeconfig, 2, []string{
+	return kubeconfig
+}
+
+func TestADoctorWithoutRightsSaysWhichAreMissing(t *testing.T) {
+	r := newRepository(t)
+	r.sealAs(login(t, "intern@contoso.com"), 2, []string{
 		"ok the controller serves the pinned certificate",
 		"unknown the keys are unknown: you may not list secrets in namespace kube-system",
 		"unknown the renewal period is unknown: you may not list deployments in namespace kube-system",

@@ -274,3 +274,20 @@ func (r *repository) read(file string) string {
 func secret(namespace string) string {
 	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  namespace: %s\nstringData:\n  password: %s of db\n", namespace, canary)
 }
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// create applies manifests as the administrator, who may be refused.
+func create(t *testing.T, cluster, text string) harness.Result {
+	t.Helper()
+	result, err := shared.clusters[cluster].Kubectl(testContext(t), harness.Admin, text, "apply", "--server-side", "-f", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
