@@ -29,7 +29,7 @@ func ownLease(ctx context.Context, direct client.Client, o *options) error {
 		kind := appsv1.SchemeGroupVersion.WithKind("Deployment")
 		lease.WithOwnerReferences(applymetav1.OwnerReference().WithAPIVersion(kind.GroupVersion().String()).WithKind(kind.Kind).
 			WithName(deployment.Name).WithUID(deployment.UID))
-	case !apierrors.IsNotFound(err): // not run by the manifests, it belongs to nobody
+	case !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err): // not run by these manifests, it belongs to nobody
 		return fmt.Errorf("find what owns the lease: %w", err)
 	}
 	// An owner of another uid is one that was deleted: nobody else sets this field.

@@ -137,7 +137,8 @@ func follow(t *testing.T, heading string) {
 		out, err := sh(t, line)
 		// The API server may ask the guard a moment longer than its configuration is there; the documentation says so.
 		if err != nil && strings.Contains(out, "delete its ValidatingWebhookConfiguration first") {
-			out, err = sh(t, line+" --ignore-not-found")
+			command, _, _ := strings.Cut(line, " #")
+			out, err = sh(t, command+" --ignore-not-found")
 		}
 		if err != nil {
 			t.Fatal(err)
