@@ -23,6 +23,8 @@ type Hosted struct {
 	Service  client.ObjectKey
 	Port     int32
 	Endpoint string
+	// Versions are programs that are run instead of the workload's, by what their Pods' image contains; see [Program].
+	Versions map[string]string
 }
 
 // hosts are the Pods that a node runs.
@@ -90,6 +92,11 @@ func (h *hosts) ready(ctx context.Context, pod *corev1.Pod, again func()) (bool,
 func (h *hosts) start(ctx context.Context, of *Hosted, pod *corev1.Pod, again func()) *hostedPod {
 	w := of.Workload
 	w.Args = append(append([]string{}, pod.Spec.Containers[0].Args...), w.Args...)
+	for image, program := range of.Versions {
+		if strings.Contains(pod.Spec.Containers[0].Image, image) {
+			w.Program = program
+		}
+	}
 	i := &Instance{cluster: h.cluster, workload: w, ports: map[string]int{}, pod: pod.DeepCopy()}
 	ctx, cancel := context.WithCancel(ctx)
 	run := &hostedPod{of: of, instance: i, cancel: cancel, started: make(chan struct{})}

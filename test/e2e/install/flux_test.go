@@ -1,6 +1,7 @@
 package install
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,21 +17,19 @@ import (
 type fleet struct {
 	t             *testing.T
 	product, team *harness.Repo
-	// crd is a file of the product as it is now.
-	crd string
 }
 
 // system is the GitRepository and the Kustomization that `flux bootstrap` makes.
 var system = client.ObjectKey{Namespace: harness.FluxNamespace, Name: harness.FluxNamespace}
 
-// newFleet makes the repositories; nothing is applied yet.
-func newFleet(t *testing.T) *fleet {
+// newFleet makes the repositories, ours with the manifests of a checkout; nothing is applied yet.
+func newFleet(t *testing.T, checkout string) *fleet {
 	t.Helper()
 	f := &fleet{t: t}
 	ours, theirs := t.TempDir(), t.TempDir()
 	example := filepath.Join(root, "manifests", "examples", "flux")
 	for _, copied := range []struct{ from, to string }{
-		{filepath.Join(root, "manifests"), filepath.Join(ours, "manifests")},
+		{filepath.Join(checkout, "manifests"), filepath.Join(ours, "manifests")},
 		{filepath.Join(example, "policies"), filepath.Join(theirs, "policies")},
 	} {
 		if err := os.CopyFS(copied.to, os.DirFS(copied.from)); err != nil {
@@ -110,7 +109,7 @@ var ours = client.ObjectKey{Namespace: harness.FluxNamespace, Name: "gitops-drif
 
 func TestFluxInstallsUpgradesAndRemovesEverything(t *testing.T) {
 	before := everything(t)
-	f := newFleet(t)
+	f := newFleet(t, cmp.Or(os.Getenv(older), root))
 	f.older()
 	f.bootstrapped()
 	guarded(t)

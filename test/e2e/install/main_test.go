@@ -20,6 +20,9 @@ import (
 	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
+// older is the environment variable that names another version's checkout.
+const older = "GITOPS_DRIFT_OLDER"
+
 var (
 	cluster *harness.Cluster
 	root    string
@@ -43,7 +46,11 @@ func setUp(ctx, lasting context.Context) error {
 	if root, err = harness.ModuleRoot(); err != nil {
 		return err
 	}
-	if err := cluster.StartNode(lasting, harness.Product("--shutdown-delay=1s", "--drain-timeout=3s")); err != nil {
+	product := harness.Product("--shutdown-delay=1s", "--drain-timeout=3s")
+	if checkout := os.Getenv(older); checkout != "" {
+		product.Versions = map[string]string{":older-": filepath.Join(checkout, "bin", "gitops-drift")}
+	}
+	if err := cluster.StartNode(lasting, product); err != nil {
 		return err
 	}
 	repo, err := cluster.NewRepo(ctx, "testdata/apps")

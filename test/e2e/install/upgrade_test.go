@@ -2,6 +2,8 @@ package install
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +38,6 @@ func (f *fleet) older() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.crd = text
 	definition := map[string]any{}
 	if err := yaml.Unmarshal([]byte(text), &definition); err != nil {
 		f.t.Fatal(err)
@@ -61,6 +62,19 @@ func (f *fleet) older() {
 	f.push(f.product, ours)
 }
 
+// today makes our repository the one that it is.
+func (f *fleet) today() {
+	f.t.Helper()
+	manifests := filepath.Join(f.product.Dir, "manifests")
+	if err := os.RemoveAll(manifests); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.CopyFS(manifests, os.DirFS(filepath.Join(root, "manifests"))); err != nil {
+		f.t.Fatal(err)
+	}
+	f.push(f.product, ours)
+}
+
 // hub is a policy that takes the field.
 const hub = `apiVersion: gitops-drift.dev/v1alpha1
 kind: EditPolicy
@@ -76,10 +90,7 @@ func (f *fleet) upgrade(t *testing.T) {
 	}
 	recorded := strings.Fields(must(t, "kubectl get editrecords -o name"))
 	load := steady(t)
-	f.change(image+"older-", image)
-	f.change("        - --drain-timeout=95s\n", "        - --drain-timeout=95s\n"+argument)
-	f.write(f.product, crd, f.crd)
-	f.push(f.product, ours)
+	f.today()
 	f.write(f.team, "policies/hub.yaml", hub)
 	f.write(f.team, "policies/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [production.yaml, hub.yaml]\n")
 	must(t, "kubectl gitops-reconcile ks/gitops-drift-crds --timeout 90s")
