@@ -200,7 +200,7 @@ func TestMessagesThatAreExplainedAreSaid(t *testing.T) {
 	all := texts(t)
 	checked := 0
 	for _, p := range pages(t) {
-		for _, column := range []string{"message", "it says"} {
+		for _, column := range []string{"message", "it says", "line"} {
 			for _, message := range explained(p, column) {
 				checked++
 				if !foreign[message] && !said(message, all) {
