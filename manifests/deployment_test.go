@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -173,5 +174,16 @@ func TestTheRoleReachesNothingElseInItsNamespace(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestTheFluxExampleIsOfTheSameVersion(t *testing.T) {
+	text, err := os.ReadFile("examples/flux/gitops-drift.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, version, _ := strings.Cut(deployment(t).Spec.Template.Spec.Containers[0].Image, ":")
+	if version == "" || !strings.Contains(string(text), "\n    tag: "+version+" ") {
+		t.Errorf("the image is %s, and the example's GitRepository is of another version", version)
 	}
 }
