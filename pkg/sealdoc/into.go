@@ -116,7 +116,7 @@ func (s *Sealer) template(d *yamledit.Document, before *ssv1alpha1.SealedSecret,
 		return d.Set(string(want.Type), "spec", "template", "type")
 	}
 	if immutable := want.Immutable != nil && *want.Immutable; immutable != (before.Spec.Template.Immutable != nil && *before.Spec.Template.Immutable) {
-		return errors.New("immutable differs; change spec.template.immutable in the file")
+		return fmt.Errorf("immutable of SealedSecret %s differs; change spec.template.immutable in the file", name(secret.Namespace, secret.Name))
 	}
 	return nil
 }

@@ -84,7 +84,9 @@ func move(from, to string) error {
 
 // write leaves content in a new file of a folder, for its owner alone until finish says otherwise.
 func write(dir, name string, content []byte, finish func(*os.File) error) (_ string, err error) {
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no folder %s; make it first: %w", dir, fs.ErrNotExist)
+	} else if err != nil {
 		return "", err
 	}
 	f, err := beside(dir, name)

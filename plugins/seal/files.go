@@ -58,6 +58,9 @@ func read(path string, in io.Reader) (_ []byte, err error) {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			return nil, fmt.Errorf("%s is a folder; name a file of it", path)
+		}
 		in = f
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxInput+1))

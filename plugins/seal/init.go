@@ -76,6 +76,9 @@ func (o *options) init(cmd *cobra.Command, f *initFlags) error {
 	if cert.Expired(time.Now()) {
 		warn(cmd.ErrOrStderr(), "the certificate expired on %s; kubeseal refuses it", cert.NotAfter.Format(time.DateOnly))
 	}
+	if cert.NotBefore.After(time.Now()) {
+		warn(cmd.ErrOrStderr(), "the certificate begins on %s only: a controller that has its key serves it for the newest, and programs that heed that day refuse it until then", cert.NotBefore.Format(time.DateOnly))
+	}
 	if f.rotate {
 		return o.repin(cmd, f, cert)
 	}

@@ -235,6 +235,17 @@ func TestOnlyThePinnedCertificateSeals(t *testing.T) {
 	if err := os.Remove(filepath.Join(p.repository, sealconfig.FileName)); err != nil {
 		t.Fatal(err)
 	}
+	future, err := sealkey.Generate(2048, time.Hour, time.Now().Add(48*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.file("future.crt", string(future.Certificate.PEM()))
+	if r := p.run("", "init", "--cert", "future.crt"); r.code != 0 || !strings.Contains(r.stderr, "warning: the certificate begins on ") {
+		t.Errorf("exit %d, %s", r.code, r.stderr)
+	}
+	if err := os.Remove(filepath.Join(p.repository, sealconfig.FileName)); err != nil {
+		t.Fatal(err)
+	}
 	p.fails("pin the certificate to seal with: init --cert FILE", "seal", "-f", file)
 }
 
@@ -251,6 +262,8 @@ func TestMistakesAreToldBeforeAnythingIsWritten(t *testing.T) {
 	}{
 		{"say with -f what to seal", []string{"seal"}},
 		{"no such file", []string{"seal", "-f", "nothing.yaml"}},
+		{"apps is a folder; name a file of it", []string{"view", "apps", "--key", p.key}},
+		{"there is no folder new; make it first", []string{"seal", "-f", secret, "-n", "payments", "--into", "new/db.yaml"}},
 		{"apps/payments/broken.yaml: line 1: is no valid Secret", []string{"seal", "-f", "apps", "-i"}},
 		{"charts/secret.yaml: line ", []string{"seal", "-f", "charts/secret.yaml", "-i"}},
 		{"holds no Secret to seal", []string{"seal", "-f", sealed}},
