@@ -59,9 +59,14 @@ func (p predictor) owned(ctx context.Context, object *unstructured.Unstructured,
 	if set.Empty() {
 		return set, nil
 	}
+	before, err := ownership.Managers(object)
+	if err != nil {
+		return nil, err
+	}
+	applicable := fields.Distinct(object.Object, ownership.Shape(before))
 	var content any = map[string]any{"metadata": map[string]any{"name": object.GetName()}}
 	set.Iterate(func(path fieldpath.Path) {
-		value, _ := fields.Get(object.Object, path)
+		value, _ := fields.Get(applicable, path)
 		content = fields.With(content, path, value)
 	})
 	trial := &unstructured.Unstructured{}

@@ -162,6 +162,8 @@ var edits = []edit{
 	{name: "managedFields wiped after an addition", run: [][]string{
 		{"patch", "deployment/api", "-n", "shop", "--type", "strategic", "-p", debugEnv},
 		{"patch", "deployment/api", "-n", "shop", "--type", "merge", "-p", `{"metadata":{"managedFields":[{}]}}`}}, persists: true},
+	{name: "a finalizer added twice, by two", run: append(patch("configmap/settings", "json", `[{"op":"add","path":"/metadata/finalizers","value":["example.com/lock"]}]`),
+		patch("configmap/settings", "json", `[{"op":"add","path":"/metadata/finalizers/1","value":"example.com/lock"},{"op":"replace","path":"/data/level","value":"trace"}]`, "--field-manager=helm")...), persists: true},
 	{name: "finalizer added", run: patch("configmap/settings", "merge", `{"metadata":{"finalizers":["example.com/lock"]}}`)},
 	{name: "deployment deleted", run: kubectl("delete", "deployment/api", "-n", "shop")},
 	{name: "configmap deleted", run: kubectl("delete", "configmap/settings", "-n", "shop")},
