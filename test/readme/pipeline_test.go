@@ -167,6 +167,22 @@ func TestThePipelineDoesWhatItSays(t *testing.T) {
 	if out, code := run("secrets", ""); code != 2 || !strings.Contains(out, ".gitops-seal.yaml") {
 		t.Errorf("secrets: exit code %d\n%s", code, out)
 	}
+	keys := filepath.Join(t.TempDir(), "keys")
+	for _, args := range [][]string{
+		{"keygen", "--dir", keys}, {"init", "--cert", filepath.Join(keys, "shared.crt"), "--contexts", stage.Environment},
+	} {
+		cmd, err := s.Cluster.Command(ctx, harness.OnCall, "kubectl", append([]string{"gitops-seal"}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Dir = s.Repo.Dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	if out, code := run("secrets", ""); code != 1 || !strings.Contains(out, "UnknownKey") {
+		t.Errorf("secrets, with a certificate pinned: exit code %d\n%s", code, out)
+	}
 
 	live := make(chan string)
 	go func() {

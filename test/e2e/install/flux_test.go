@@ -108,7 +108,7 @@ END`)
 var ours = client.ObjectKey{Namespace: harness.FluxNamespace, Name: "gitops-drift"}
 
 func TestFluxInstallsUpgradesAndRemovesEverything(t *testing.T) {
-	before := everything(t)
+	before := clean(t)
 	f := newFleet(t, cmp.Or(os.Getenv(older), root))
 	f.older()
 	f.bootstrapped()

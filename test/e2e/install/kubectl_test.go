@@ -7,8 +7,8 @@ import (
 	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
-// install follows the documentation, and returns what there was before.
-func install(t *testing.T) dump {
+// clean is what there is before an installation.
+func clean(t *testing.T) dump {
 	t.Helper()
 	before := everything(t)
 	if len(before) < 100 || before["configmaps. payments payments-api"] == "" {
@@ -19,12 +19,26 @@ func install(t *testing.T) dump {
 			t.Errorf("before the installation there is %s", key)
 		}
 	}
-	follow(t, "### With kubectl")
+	return before
+}
+
+// enforced installs the overlay enforce, with Flux held off an object, and returns what there was before.
+func enforced(t *testing.T) dump {
+	t.Helper()
+	before := clean(t)
+	must(t, "kubectl apply --server-side -k manifests/crds")
+	must(t, "kubectl wait --for=condition=Established crd --all --timeout=30s")
+	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
+	must(t, "kubectl -n flux-system rollout status deployment/gitops-drift --timeout=60s")
+	guarded(t)
+	policy(t)
+	held(t)
 	return before
 }
 
 func TestKubectlInstallsAndRemovesEverything(t *testing.T) {
-	before := install(t)
+	before := clean(t)
+	follow(t, "### With kubectl")
 	// The overlay record admits, and writes down.
 	patient.Until(t, "an edit is recorded", func() bool {
 		if refused := edit(t, "settings", "recorded"); refused != "" {
@@ -50,7 +64,7 @@ func TestKubectlInstallsAndRemovesEverything(t *testing.T) {
 
 // TestADeadGuardThatFailsClosedIsRemoved has nobody answer the API server, under failurePolicy Fail.
 func TestADeadGuardThatFailsClosedIsRemoved(t *testing.T) {
-	before := everything(t)
+	before := clean(t)
 	must(t, "kubectl apply -k manifests/crds")
 	must(t, "kubectl wait --for=condition=Established crd --all --timeout=30s")
 	must(t, "kubectl apply -k manifests/overlays/enforce-fail")
@@ -71,12 +85,8 @@ func TestADeadGuardThatFailsClosedIsRemoved(t *testing.T) {
 // TestEverythingDeletedAtOnce has the controller go while it holds Flux off an object: what is left then is said, and taken away by
 // the commands of the documentation.
 func TestEverythingDeletedAtOnce(t *testing.T) {
-	before := install(t)
-	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
-	guarded(t)
-	policy(t)
-	held(t)
-	_, err := sh(t, "kubectl delete --timeout=15s -k manifests/overlays/enforce; kubectl delete --timeout=5s -k manifests/crds")
+	before := enforced(t)
+	_, err := sh(t, "kubectl delete --timeout=15s -k manifests/overlays/enforce; kubectl delete --timeout=2s -k manifests/crds")
 	t.Logf("at once: %v", err)
 	follow(t, "### The controller went first")
 	nothingIsLeft(t, before)
@@ -84,11 +94,7 @@ func TestEverythingDeletedAtOnce(t *testing.T) {
 
 // TestTheKindsDeletedFirst has the controller give everything back, for it is there.
 func TestTheKindsDeletedFirst(t *testing.T) {
-	before := install(t)
-	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
-	guarded(t)
-	policy(t)
-	held(t)
+	before := enforced(t)
 	must(t, "kubectl delete --timeout=60s -k manifests/crds")
 	out, err := sh(t, "kubectl delete --timeout=60s -k manifests/overlays/enforce")
 	t.Logf("then the overlay: %v\n%s", err, out)

@@ -46,7 +46,7 @@ func setUp(ctx, lasting context.Context) error {
 	if root, err = harness.ModuleRoot(); err != nil {
 		return err
 	}
-	product := harness.Product("--shutdown-delay=1s", "--drain-timeout=3s")
+	product := harness.Product("--shutdown-delay=500ms", "--drain-timeout=2s")
 	if checkout := os.Getenv(older); checkout != "" {
 		product.Versions = map[string]string{":older-": filepath.Join(checkout, "bin", "gitops-drift")}
 	}

@@ -9,11 +9,7 @@ import (
 
 // TestFluxWentFirst comes last, for it takes Flux away: the name of this file sees to it. What `flux uninstall` does is done by hand.
 func TestFluxWentFirst(t *testing.T) {
-	install(t)
-	must(t, "kubectl apply --server-side -k manifests/overlays/enforce")
-	guarded(t)
-	policy(t)
-	held(t)
+	enforced(t)
 	if out, err := sh(t, "kubectl delete namespace flux-system --dry-run=server"); err == nil || !strings.Contains(out, "Deleting it ends Flux") {
 		t.Errorf("the guard lets the namespace of Flux be deleted: %v %s", err, out)
 	}
