@@ -136,7 +136,7 @@ func (r *Repository) named() map[string]bool {
 	for dir := range r.kustomizations {
 		f.mention(dir)
 	}
-	return f.reach.mentioned
+	return f.mentioned
 }
 
 // mark puts marks in place of the ciphertexts of a file, and leaves no value of a Secret in it, which would stay behind if
