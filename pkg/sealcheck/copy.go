@@ -117,4 +117,3 @@ func (w *renderer) mark(text []byte, sealed []*Sealed, secrets []node) []byte {
 
 // leastCiphertext is shorter than any item: the shortest key has 1024 bits.
 const leastCiphertext = 128
-
