@@ -17,6 +17,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/seal"
 	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
 	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
+	"github.com/gitops-drift/gitops-drift/pkg/wholefile"
 	"github.com/gitops-drift/gitops-drift/pkg/yamledit"
 )
 
@@ -71,6 +72,16 @@ func read(path string, in io.Reader) (_ []byte, err error) {
 		return nil, fmt.Errorf("%s is larger than %d MiB", shown(path), maxInput>>20)
 	}
 	return text, nil
+}
+
+// replace puts a text in the place of what was read of a file, unless somebody else has changed that meanwhile.
+func replace(path string, before, after []byte) error {
+	if now, err := readIfThere(path); err != nil {
+		return err
+	} else if !bytes.Equal(now, before) {
+		return fmt.Errorf("%s was changed meanwhile; nothing is written", path)
+	}
+	return wholefile.Replace(path, after, 0o644)
 }
 
 // readIfThere reads a file; one that is not there is empty.
