@@ -137,7 +137,9 @@ func openFile(path string, in io.Reader, wanted string) (*sealedFile, error) {
 	}
 	found := 0
 	var names []string
+	listed := false
 	for _, d := range f.file.Documents() {
+		listed = listed || sealdoc.ListsSealed(d)
 		if sealdoc.Kind(d) != sealdoc.SealedSecretKind {
 			continue
 		}
@@ -156,6 +158,8 @@ func openFile(path string, in io.Reader, wanted string) (*sealedFile, error) {
 		}
 	}
 	switch {
+	case len(names) == 0 && listed:
+		return nil, fmt.Errorf("%s holds SealedSecrets in a List; write each as a document of its own", shown(path))
 	case len(names) == 0:
 		return nil, fmt.Errorf("%s holds no SealedSecret", shown(path))
 	case found == 0:

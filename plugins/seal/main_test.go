@@ -310,6 +310,8 @@ func TestMistakesAreToldBeforeAnythingIsWritten(t *testing.T) {
 	} {
 		p.fails(test.want, test.args...)
 	}
+	list := p.file("list.yaml", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: bitnami.com/v1alpha1\n  kind: SealedSecret\n")
+	p.fails("holds SealedSecrets in a List; write each as a document of its own", "set", "-f", list, "a=b")
 	if p.read(secret) != before {
 		t.Error("a file was changed")
 	}
