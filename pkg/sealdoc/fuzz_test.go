@@ -1,7 +1,11 @@
 package sealdoc
 
 import (
+	"slices"
+	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/yamledit"
 )
@@ -12,6 +16,8 @@ func FuzzManifest(f *testing.F) {
 		head + "stringData:\n  a: swordfish # swordfish\n  b: |\n    x\n", head + "data:\n  a: YWRtaW4=\ntype: Opaque\n",
 		"# c\n---\n" + head + "stringData: {a: swordfish}\n", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db"},"stringData":{"a":"swordfish"}}`,
 		"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: x}\n  data: {a: AA==}\n",
+		head + "stringData: {a: swordfish, # swordfish\n  # b\n  b: two # c\n  } # d\n", "# a\n{apiVersion: v1, kind: Secret, # b\n metadata: {name: db}, data: {a: YWRtaW4=}} # c\n",
+		head + "stringData:\n  a: # b\n    # c\n    swordfish # d\n  <<: {e: f} # g\n", head + "  annotations: # a\n    # b\n    kubectl.kubernetes.io/last-applied-configuration: x # c\nstringData: {a: |\n",
 		"apiVersion: v1\nkind: Secret\nmetadata: &m\n  name: db\n  annotations: {x: *m}\nstringData: {a: b}\n",
 	} {
 		f.Add(text)
@@ -32,7 +38,8 @@ func FuzzManifest(f *testing.F) {
 			case SecretKind:
 				before := d.Text()
 				secret, readErr := ReadSecret(d)
-				_, err := s.Seal(d, Scope{})
+				comments, told := d.Comments()
+				remarks, err := s.Seal(d, Scope{})
 				if err != nil {
 					if d.Text() != before {
 						t.Errorf("%q became %q, with %v", before, d.Text(), err)
@@ -50,6 +57,18 @@ func FuzzManifest(f *testing.F) {
 				values, err := Items(sealed, target, keys)
 				if err != nil {
 					t.Fatalf("%q became %q: %v", before, d.Text(), err)
+				}
+				if after, ok := d.Comments(); told && len(after) != len(comments) && !slices.Contains(remarks, RemarkComment) && !slices.Contains(remarks, RemarkUncertain) {
+					t.Errorf("%q: comments %q are %q, %v, in %q, and nobody says so", before, comments, after, ok, d.Text())
+				}
+				public, err := yaml.Marshal(manifest(sealed))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for key, value := range values {
+					if text := strings.TrimSpace(string(value)); len(text) >= 5 && !strings.Contains(string(public), text) && strings.Contains(d.Text(), text) {
+						t.Errorf("%q: the value of %s is in %q", before, key, d.Text())
+					}
 				}
 				for key, value := range secret.StringData {
 					if string(values[key]) != value {

@@ -10,6 +10,9 @@ import (
 // Comments are the comments of the document in their order, each from its # to the end of its line. It reports false where
 // they cannot be told from the rest for certain; then nothing of the text is returned, which may be a Secret.
 func (d *Document) Comments() ([]string, bool) {
+	if len(d.starts)-1 != strings.Count(d.text, "\n") {
+		return nil, false // some lines end in another way, which YAML allows
+	}
 	found, ok := d.comments()
 	if !ok {
 		return nil, false

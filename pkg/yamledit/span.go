@@ -142,10 +142,10 @@ func (d *Document) properties(at int) int {
 // blank is the next offset that is neither white space nor a comment.
 func (d *Document) blank(at int) int {
 	for at < len(d.text) {
-		switch c := d.text[at]; {
-		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+		switch d.text[at] {
+		case ' ', '\t', '\r', '\n':
 			at++
-		case c == '#': // behind a token the YAML library demands no blank
+		case '#': // behind a token the YAML library demands no blank
 			at = d.lineEnd(at)
 		default:
 			return at

@@ -19,7 +19,6 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/ephemeral"
 	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
-	"github.com/gitops-drift/gitops-drift/pkg/wholefile"
 	"github.com/gitops-drift/gitops-drift/pkg/yamledit"
 )
 
@@ -94,9 +93,6 @@ func (o *options) edit(cmd *cobra.Command, path string, flags *editFlags) error 
 	if err != nil || edited == nil {
 		return err
 	}
-	if now, err := read(path, nil); err != nil || !bytes.Equal(now, f.text) {
-		return errors.Join(fmt.Errorf("%s was changed meanwhile; nothing is written", path), err)
-	}
 	changed, err := how.sealer.SetAll(f.document, keys, edited)
 	if err != nil {
 		return inFile(path, err)
@@ -107,7 +103,7 @@ func (o *options) edit(cmd *cobra.Command, path string, flags *editFlags) error 
 	if err := warnSize(cmd, path, f.document); err != nil {
 		return err
 	}
-	if err := wholefile.Replace(path, f.file.Bytes(), 0o644); err != nil {
+	if err := replace(path, f.text, f.file.Bytes()); err != nil {
 		return err
 	}
 	return say(cmd, "%s: %s: changed %s\n", path, target, strings.Join(changed, ", "))

@@ -17,6 +17,7 @@ import (
 	"github.com/gitops-drift/gitops-drift/pkg/seal"
 	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
 	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
+	"github.com/gitops-drift/gitops-drift/pkg/wholefile"
 	"github.com/gitops-drift/gitops-drift/pkg/yamledit"
 )
 
@@ -73,6 +74,16 @@ func read(path string, in io.Reader) (_ []byte, err error) {
 	return text, nil
 }
 
+// replace puts a text in the place of what was read of a file, unless somebody else has changed that meanwhile.
+func replace(path string, before, after []byte) error {
+	if now, err := readIfThere(path); err != nil {
+		return err
+	} else if !bytes.Equal(now, before) {
+		return fmt.Errorf("%s was changed meanwhile; nothing is written", path)
+	}
+	return wholefile.Replace(path, after, 0o644)
+}
+
 // readIfThere reads a file; one that is not there is empty.
 func readIfThere(path string) ([]byte, error) {
 	text, err := read(path, nil)
@@ -126,7 +137,9 @@ func openFile(path string, in io.Reader, wanted string) (*sealedFile, error) {
 	}
 	found := 0
 	var names []string
+	listed := false
 	for _, d := range f.file.Documents() {
+		listed = listed || sealdoc.ListsSealed(d)
 		if sealdoc.Kind(d) != sealdoc.SealedSecretKind {
 			continue
 		}
@@ -145,6 +158,8 @@ func openFile(path string, in io.Reader, wanted string) (*sealedFile, error) {
 		}
 	}
 	switch {
+	case len(names) == 0 && listed:
+		return nil, fmt.Errorf("%s holds SealedSecrets in a List; write each as a document of its own", shown(path))
 	case len(names) == 0:
 		return nil, fmt.Errorf("%s holds no SealedSecret", shown(path))
 	case found == 0:

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -309,6 +310,8 @@ func TestMistakesAreToldBeforeAnythingIsWritten(t *testing.T) {
 	} {
 		p.fails(test.want, test.args...)
 	}
+	list := p.file("list.yaml", "apiVersion: v1\nkind: List\nitems:\n- apiVersion: bitnami.com/v1alpha1\n  kind: SealedSecret\n")
+	p.fails("holds SealedSecrets in a List; write each as a document of its own", "set", "-f", list, "a=b")
 	if p.read(secret) != before {
 		t.Error("a file was changed")
 	}
@@ -421,4 +424,27 @@ func TestEditSealsWhatChanged(t *testing.T) {
 	p.fails("the editor removed the file", "edit", file, "--key", p.key)
 	script("echo 'stringData: {}' > \"$2\"; echo '# x' >> " + filepath.Join(p.repository, file) + "\n")
 	p.fails("was changed meanwhile; nothing is written", "edit", file, "--key", p.key)
+}
+
+func TestHelpShowsTheFlagsThatACommandUses(t *testing.T) {
+	p := newPlace(t)
+	for command, flags := range map[string]string{
+		"check": "", "keygen": "--namespace", "set": "--namespace", "unset": "--namespace", "init": "--kubeconfig --contexts --all-contexts",
+		"seal": "--namespace --context --kubeconfig --token", "view": "--namespace --context", "edit": "--namespace --context", "reseal": "--namespace --context",
+		"verify": "--context --contexts --all-contexts --kubeconfig", "doctor": "--context --contexts --all-contexts --kubeconfig",
+	} {
+		for _, args := range [][]string{{command, "--help"}, {"help", command}} {
+			help := p.ok("", args...)
+			for _, flag := range []string{"--namespace", "--context", "--contexts", "--all-contexts", "--kubeconfig", "--token"} {
+				shown := strings.Contains(help, " "+flag+" ")
+				if used := slices.Contains(strings.Fields(flags), flag); used && !shown {
+					t.Errorf("%v does not show %s", args, flag)
+				} else if !used && shown && !strings.Contains("--kubeconfig --token", flag) {
+					t.Errorf("%v shows %s, which it does not use", args, flag)
+				} else if flags == "" && shown {
+					t.Errorf("%v shows %s", args, flag)
+				}
+			}
+		}
+	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
 	"github.com/gitops-drift/gitops-drift/pkg/sealkey"
-	"github.com/gitops-drift/gitops-drift/pkg/wholefile"
 	"github.com/gitops-drift/gitops-drift/plugins/internal/cli"
 	"github.com/gitops-drift/gitops-drift/plugins/internal/terminal"
 )
@@ -177,7 +176,7 @@ func (r *resealing) file(cmd *cobra.Command, path string) (out resealed, err err
 		}
 	}
 	if len(out.errs) == 0 && out.done > 0 && r.write {
-		if err := wholefile.Replace(path, file.Bytes(), 0o644); err != nil {
+		if err := replace(path, text, file.Bytes()); err != nil {
 			out.errs = append(out.errs, err)
 		}
 	}

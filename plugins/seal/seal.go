@@ -13,7 +13,6 @@ import (
 
 	"github.com/gitops-drift/gitops-drift/pkg/seal"
 	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
-	"github.com/gitops-drift/gitops-drift/pkg/wholefile"
 	"github.com/gitops-drift/gitops-drift/pkg/yamledit"
 )
 
@@ -79,6 +78,7 @@ func (o *options) seal(cmd *cobra.Command, args []string, f *sealFlags) error {
 	var errs []error
 	type result struct {
 		path string
+		text []byte
 		file *yamledit.File
 		done []string
 	}
@@ -88,7 +88,7 @@ func (o *options) seal(cmd *cobra.Command, args []string, f *sealFlags) error {
 		if err != nil {
 			errs = append(errs, err)
 		} else if file != nil && (len(done) > 0 || !in.folder) {
-			results = append(results, result{in.path, file, done})
+			results = append(results, result{in.path, in.text, file, done})
 		}
 	}
 	if len(errs) > 0 { // of several files none is sealed then, so that what is left is as it was
@@ -98,7 +98,7 @@ func (o *options) seal(cmd *cobra.Command, args []string, f *sealFlags) error {
 	for i, r := range results {
 		sealed += len(r.done)
 		if f.inPlace {
-			if err := wholefile.Replace(r.path, r.file.Bytes(), 0o644); err != nil {
+			if err := replace(r.path, r.text, r.file.Bytes()); err != nil {
 				return err
 			}
 			for _, what := range r.done {
@@ -324,7 +324,7 @@ func (o *options) sealInto(ctx context.Context, cmd *cobra.Command, inputs []inp
 		return fmt.Errorf("%s: %w", f.into, err)
 	}
 	if string(text) != string(present) {
-		if err := wholefile.Replace(f.into, text, 0o644); err != nil {
+		if err := replace(f.into, present, text); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gitops-drift/gitops-drift/pkg/sealdoc"
-	"github.com/gitops-drift/gitops-drift/pkg/wholefile"
 	"github.com/gitops-drift/gitops-drift/pkg/yamledit"
 	"github.com/gitops-drift/gitops-drift/plugins/internal/terminal"
 )
@@ -225,7 +224,7 @@ func (c *opened) apply(cmd *cobra.Command, keys []string, change func(key string
 	if err := warnSize(cmd, c.path, c.document); err != nil {
 		return err
 	}
-	if err := wholefile.Replace(c.path, c.file.Bytes(), 0o644); err != nil {
+	if err := replace(c.path, c.text, c.file.Bytes()); err != nil {
 		return err
 	}
 	return say(cmd, "%s: %s: %s %s\n", c.path, c.sealed.Name, cmd.Name(), strings.Join(keys, ", "))

@@ -138,6 +138,20 @@ func TestAValueIsAskedForAndNotShown(t *testing.T) {
 		t.Errorf("sealed %q", out)
 	}
 
+	// What somebody else writes while it asks is not lost.
+	s = newScreen(t)
+	cmd = p.command("", "set", "-f", file, "password")
+	s.start(cmd, &stdout)
+	s.await("Value of password: ")
+	p.ok("other", "set", "-f", file, "user=-")
+	between := p.read(file)
+	s.press("CANARY late\n")
+	_ = cmd.Wait() // its exit code is looked at
+	s.await("apps/payments/db.yaml was changed meanwhile; nothing is written")
+	if code := cmd.ProcessState.ExitCode(); code != cli.CodeError || p.read(file) != between || strings.Contains(s.shows(), canary) {
+		t.Errorf("exit %d, %q", code, s.shows())
+	}
+
 	// Ctrl-C gives the terminal back as it was.
 	before := p.read(file)
 	s = newScreen(t)
