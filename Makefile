@@ -11,7 +11,7 @@ CLUSTER_TESTS := ./pkg/restore/... ./test/...
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the programs of the product into bin/
@@ -20,9 +20,22 @@ build: ## Build the programs of the product into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/kubectl-gitops_seal ./plugins/seal
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gitops-drift ./webhook
 
+# Where people will get the files of the release from; krew's and Flux's manifests name it. Default: the release on GitHub.
+URL ?=
+
+.PHONY: release-snapshot
+release-snapshot: ## Make what a release consists of in dist/: archives for all platforms, the image, SBOMs, checksums, manifests
+	rm -rf dist
+	$(GO) run ./hack/release build -dist dist
+	$(GO) run ./hack/release manifests -dist dist $(if $(URL),-url '$(URL)')
+
 .PHONY: controlplane
 controlplane: ## Build the real control plane for tests and demo into bin/ (once, about 14 minutes on two cores)
 	@test/controlplane/build.sh
+
+.PHONY: installers
+installers: ## Build krew and Flux's command line into bin/, which tests install the plugins with (once, about a minute on two cores)
+	@test/installers/build.sh
 
 bin/demo: build controlplane
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/demo ./hack/demo
@@ -41,7 +54,7 @@ demo-down: ## End the demo's cluster
 	@if [ -x bin/demo ]; then bin/demo down; else echo "There is no demo cluster: bin/demo was never built."; fi
 
 .PHONY: test
-test: build controlplane lint ## Run everything that CI runs
+test: build controlplane installers release-snapshot lint ## Run everything that CI runs
 	$(GO) test $$($(GO) list ./... | grep -vE '/(pkg/restore|test/.*|test)$$')
 	$(GO) test -p 1 -timeout 30m $(CLUSTER_TESTS)
 
@@ -88,5 +101,5 @@ generate: ## Write the generated code and the CRDs again
 	$(GO) generate ./...
 
 .PHONY: clean
-clean: demo-down ## Remove bin/, the control plane included
-	rm -rf bin
+clean: demo-down ## Remove bin/, the control plane included, and dist/
+	rm -rf bin dist

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"slices"
@@ -44,7 +45,7 @@ func TestFilesOfArchivesBelongToNobodyAndProgramsCanBeRun(t *testing.T) {
 	var names []string
 	for {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
