@@ -13,6 +13,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // kubectl runs kubectl as the administrator of a cluster, which has to succeed.
@@ -29,18 +30,6 @@ func kubectl(t *testing.T, cluster, stdin string, args ...string) string {
 		t.Fatalf("kubectl %s in %s ends with %d: %s", strings.Join(args, " "), cluster, result.Code, result.Stderr)
 	}
 	return result.Stdout
-}
-
-// eventually fails the test if the condition does not come true.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so: %s", what)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }
 
 func namespace(t *testing.T, name string) string {
@@ -63,7 +52,7 @@ func TestOneSealOpensInBothClusters(t *testing.T) {
 	r.seal(0, []string{"The key opens the SealedSecret."}, "verify", "--key", filepath.Join(shared.keys, "shared.key"))
 	for cluster := range shared.clusters {
 		kubectl(t, cluster, r.read("db.yaml"), "apply", "-f", "-")
-		eventually(t, cluster+" has opened it", func() bool {
+		patient.Until(t, cluster+" has opened it", func() bool {
 			got := kubectl(t, cluster, "", "get", "secret", "-n", ns, "-o", "jsonpath={.items[0].data.password}")
 			value, err := base64.StdEncoding.DecodeString(got)
 			return err == nil && string(value) == canary+" of db"
@@ -89,19 +78,19 @@ func TestTheKeyOfOneClusterIsFoundBeforeAndAfterCommit(t *testing.T) {
 	r.seal(1, []string{"AnotherKey wrong/db [password]"}, "verify", "--key", filepath.Join(shared.keys, "shared.key"))
 
 	// Committed nevertheless: Flux applies it, and calls the Kustomization ready.
-	repo, err := shared.clusters[us].NewRepo(testContext(t), r.dir)
+	repo, err := shared.clusters[us].NewRepo(patient.Context(t), r.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	source := harness.Publication{Dir: repo.Dir}
 	source.Source.Namespace, source.Source.Name = harness.FluxNamespace, "wrong"
-	if _, err := shared.clusters[us].Publish(testContext(t), source); err != nil {
+	if _, err := shared.clusters[us].Publish(patient.Context(t), source); err != nil {
 		t.Fatal(err)
 	}
 	kubectl(t, us, "", "apply", "-f", filepath.Join(r.dir, "clusters", "all"))
 	t.Cleanup(func() { kubectl(t, us, "", "delete", "-f", filepath.Join(r.dir, "clusters", "all")) })
 	kubectl(t, us, "", "wait", "kustomization/apps", "-n", "flux-system", "--for=condition=Ready", "--timeout=60s")
-	eventually(t, "the controller has tried", func() bool {
+	patient.Until(t, "the controller has tried", func() bool {
 		return kubectl(t, us, "", "get", "sealedsecret", "db", "-n", ns, "-o", "jsonpath={.status.conditions[0].status}") == "False"
 	})
 	r.seal(1, []string{
@@ -119,7 +108,7 @@ func TestTheKeyOfOneClusterIsFoundBeforeAndAfterCommit(t *testing.T) {
 
 func TestARenewalPeriodIsFoundBeforeItDoesHarm(t *testing.T) {
 	r := newRepository(t)
-	ctx := testContext(t)
+	ctx := patient.Context(t)
 	r.seal(0, []string{"ok the renewal period is 0: the controller makes no key of its own"}, "doctor", "--context", us)
 	if err := shared.controllers[us].Stop(ctx); err != nil {
 		t.Fatal(err)
@@ -141,7 +130,7 @@ func TestARenewalPeriodIsFoundBeforeItDoesHarm(t *testing.T) {
 // start starts the controller of a cluster that has been stopped, with other arguments.
 func start(t *testing.T, cluster string, args ...string) {
 	t.Helper()
-	controller, err := shared.clusters[cluster].StartSealedSecrets(testContext(t), args...)
+	controller, err := shared.clusters[cluster].StartSealedSecrets(patient.Context(t), args...)
 	if err != nil {
 		t.Fatal(err)
 	}

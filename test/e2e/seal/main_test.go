@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitops-drift/gitops-drift/test/harness"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 const (
@@ -161,13 +162,6 @@ func (f *fleet) writeKubeconfig(file string, login func(*harness.Cluster) (*clie
 	return clientcmd.WriteToFile(*out, file)
 }
 
-func testContext(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // repository is a git repository that pins the shared key for both clusters.
 type repository struct {
 	t   *testing.T
@@ -197,7 +191,7 @@ func (r *repository) as(kubeconfig, stdin, program string, args ...string) harne
 			r.t.Fatal(err)
 		}
 	}
-	cmd := exec.CommandContext(testContext(r.t), path, args...)
+	cmd := exec.CommandContext(patient.Context(r.t), path, args...)
 	cmd.Dir = r.dir
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -285,7 +279,7 @@ func write(t *testing.T, path string, content []byte) {
 // create applies manifests as the administrator, who may be refused.
 func create(t *testing.T, cluster, text string) harness.Result {
 	t.Helper()
-	result, err := shared.clusters[cluster].Kubectl(testContext(t), harness.Admin, text, "apply", "--server-side", "-f", "-")
+	result, err := shared.clusters[cluster].Kubectl(patient.Context(t), harness.Admin, text, "apply", "--server-side", "-f", "-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitops-drift/gitops-drift/pkg/seal"
+	"github.com/gitops-drift/gitops-drift/test/patient"
 )
 
 // random are bytes that no compression makes smaller.
@@ -30,7 +31,7 @@ func opens(t *testing.T, cluster, ns, name, sealed string) *corev1.Secret {
 	t.Helper()
 	kubectl(t, cluster, sealed, "apply", "--server-side", "-f", "-")
 	out := &corev1.Secret{}
-	eventually(t, cluster+" has opened "+name, func() bool {
+	patient.Until(t, cluster+" has opened "+name, func() bool {
 		return kubectl(t, cluster, "", "get", "sealedsecret", name, "-n", ns, "-o", "jsonpath={.status.conditions[0].status}") == "True"
 	})
 	if err := yaml.Unmarshal([]byte(kubectl(t, cluster, "", "get", "secret", name, "-n", ns, "-o", "yaml")), out); err != nil {
