@@ -64,17 +64,24 @@ func run(ctx context.Context, o *options) error {
 		AuthorityLifetime:   o.caLifetime,
 		CertificateLifetime: o.certLifetime,
 	}
-	stopTimeout := stopTimeout
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
+	election, err := newLock(config, o)
+	if err != nil {
+		return err
+	}
+	stopTimeout, renewal := stopTimeout, renewal
+	managing := ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress:        o.healthAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true,
+		RenewDeadline:                 &renewal,
 		GracefulShutdownTimeout:       &stopTimeout,
-	})
+	}
+	if election != nil {
+		managing.LeaderElectionResourceLockInterface = election
+	}
+	mgr, err := ctrl.NewManager(config, managing)
 	if err != nil {
 		return err
 	}
@@ -93,8 +100,10 @@ func run(ctx context.Context, o *options) error {
 	}, func() float64 { return float64(certificate.Expiry().Unix()) })); err != nil {
 		return err
 	}
-	if err := ownLease(ctx, direct, o); err != nil {
-		return err
+	if election != nil {
+		if err := election.own(ctx, direct, o); err != nil {
+			return err
+		}
 	}
 	serving, err := newServer(ctx, o.webhookPort, certificate.Certificate, mgr.GetLogger().WithName("server"))
 	if err != nil {

@@ -46,6 +46,13 @@ func TestKubectlInstallsAndRemovesEverything(t *testing.T) {
 		}
 		return strings.Contains(must(t, "kubectl get editrecords"), "settings")
 	})
+	// Made anew, the lease still belongs to what is removed.
+	must(t, "kubectl -n flux-system delete lease gitops-drift.gitops-drift.dev")
+	patient.Until(t, "the lease is the Deployment's", func() bool {
+		owner, err := sh(t, "kubectl -n flux-system get lease gitops-drift.gitops-drift.dev -o jsonpath='{.metadata.ownerReferences[*].kind} {.spec.holderIdentity}'")
+		held, ok := strings.CutPrefix(owner, "Deployment ")
+		return err == nil && ok && held != ""
+	})
 	follow(t, "### From recording to refusing")
 	guarded(t)
 	// What was recorded before is there still, and what differs is put back.
