@@ -271,6 +271,7 @@ func TestPlainSecretsAreFoundAndNotQuoted(t *testing.T) {
 		"quoted.yaml":    "apiVersion: v1\n'kind': \"Secret\"\nmetadata: {name: quoted}\nstringData:\n  \"password\": " + canary + "\n",
 		"generated/kustomization.yaml": "secretGenerator:\n- name: db\n  literals:\n  - password=" + canary + "\n  - later=${PASSWORD}\n  envs: [db.env, sops.env]\n" +
 			"  files: [cert.pem, key=sops.env, missing.pem]\n",
+		"generated/maker.yaml":     "kind: ConfigMap\n---\napiVersion: builtin\nkind: SecretGenerator\nmetadata: {name: made}\nliterals:\n- password=" + canary + "\nenvs: [db.env]\n",
 		"generated/db.env":         "password=" + canary + "\n",
 		"generated/sops.env":       "password=ENC[AES256_GCM,data:x]\nsops_mac=ENC[AES256_GCM,x]\n",
 		"generated/cert.pem":       canary,
@@ -287,6 +288,8 @@ func TestPlainSecretsAreFoundAndNotQuoted(t *testing.T) {
 		"generated/kustomization.yaml:4 Plaintext secretGenerator db [password]: is in plain text",
 		"generated/kustomization.yaml:6 Plaintext secretGenerator db: is in plain text in generated/db.env",
 		"generated/kustomization.yaml:7 Plaintext secretGenerator db: is in plain text in generated/cert.pem",
+		"generated/maker.yaml:7 Plaintext secretGenerator made [password]: is in plain text",
+		"generated/maker.yaml:8 Plaintext secretGenerator made: is in plain text in generated/db.env",
 		"halfsops.yaml:6 Plaintext Secret half [extra]: is in plain text",
 		"inline.json:1 Plaintext Secret json [password]",
 		"list.yaml:7 Plaintext Secret one [password]",

@@ -39,8 +39,8 @@ func (w *renderer) copyFiles(ctx context.Context) error {
 		secrets[n.file] = append(secrets[n.file], n)
 	}
 	values := map[string]bool{} // files that generators make Secrets of
-	w.eachGenerator(func(_, dir string, generator *yaml.Node) {
-		for _, input := range inputs(dir, generator) {
+	w.eachGenerator(func(file string, _ int, generator *yaml.Node) {
+		for _, input := range inputs(path.Dir(file), generator) {
 			values[input.file] = true
 		}
 	})

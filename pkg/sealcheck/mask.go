@@ -66,11 +66,10 @@ func maskNode(root *yaml.Node) bool {
 	changed := maskObject(root)
 	_, generators := entry(root, "secretGenerator")
 	for _, generator := range content(generators) {
-		_, literals := entry(generator, "literals")
-		for _, literal := range content(literals) {
-			key, _, _ := strings.Cut(literal.Value, "=")
-			literal.Value, literal.Style, changed = key+"="+maskText, 0, true
-		}
+		changed = maskLiterals(generator) || changed
+	}
+	if _, kind := entry(root, "kind"); kind != nil && kind.Value == "SecretGenerator" {
+		changed = maskLiterals(root) || changed
 	}
 	for _, field := range []string{"patches", "patchesJson6902"} {
 		_, patches := entry(root, field)
@@ -90,6 +89,17 @@ func maskNode(root *yaml.Node) bool {
 		if _, inline := entry(patch, "patch"); inline != nil {
 			changed = maskInline(inline) || changed
 		}
+	}
+	return changed
+}
+
+// maskLiterals masks the values that a generator has itself.
+func maskLiterals(generator *yaml.Node) bool {
+	changed := false
+	_, literals := entry(generator, "literals")
+	for _, literal := range content(literals) {
+		key, _, _ := strings.Cut(literal.Value, "=")
+		literal.Value, literal.Style, changed = key+"="+maskText, 0, true
 	}
 	return changed
 }

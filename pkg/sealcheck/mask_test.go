@@ -17,7 +17,7 @@ secretGenerator: # of values
 - name: literals
   literals: [password=` + canary + `, "quoted=` + canary + `"]
 - {name: files, files: [cert.pem, key=other.pem], envs: [db.env]}
-generators: [generator.yaml]
+generators: [generator.yaml, maker.yaml]
 transformers: [transformer.yaml]
 patches:
 - target: {kind: Secret, name: plain}
@@ -41,6 +41,8 @@ patches:
 		"apps/patch.yaml":       "- op: add\n  path: /stringData\n  value:\n    password: " + canary + "\n",
 		"apps/merge.yaml":       "apiVersion: v1\nkind: Secret\nmetadata: {name: plain}\nstringData: {d: " + canary + "}\n",
 		"apps/generator.yaml":   "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: generated}\nfiles: [page.html]\n",
+		"apps/maker.yaml":       "apiVersion: builtin\nkind: SecretGenerator\nmetadata: {name: made}\nliterals: [password=" + canary + "]\nenvs: [made.env]\n",
+		"apps/made.env":         "password=" + canary + "\n",
 		"apps/transformer.yaml": "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: transformed}\npath: third.txt\ntarget: {kind: ConfigMap}\n",
 		"apps/page.html":        "<p>",
 		"apps/third.txt":        "- {op: add, path: /metadata/labels, value: {a: b}}\n",

@@ -38,7 +38,7 @@ func parts(text []byte) []part {
 
 // telling finds the documents that matter, whether in block style, in flow style or as JSON. What it finds in vain is read in
 // vain.
-var telling = regexp.MustCompile(`(?m)\bkind["']?\s*:\s*["']?(SealedSecret|Secret|SealedSecretList|SecretList|List|Kustomization|ConfigMap|GitRepository|OCIRepository|Bucket|ExternalArtifact)["']?\s*(,|}|#|$)`)
+var telling = regexp.MustCompile(`(?m)\bkind["']?\s*:\s*["']?(SealedSecret|Secret|SealedSecretList|SecretList|SecretGenerator|List|Kustomization|ConfigMap|GitRepository|OCIRepository|Bucket|ExternalArtifact)["']?\s*(,|}|#|$)`)
 
 // document is one that was read.
 type document struct {

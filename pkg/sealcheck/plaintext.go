@@ -59,11 +59,14 @@ func (r *Repository) plaintext(n node, report *Report) {
 
 // generators judges the generators of Secrets in the files of kustomize.
 func (r *Repository) generators(report *Report) {
-	r.eachGenerator(func(file, dir string, generator *yaml.Node) { r.generator(file, dir, generator, report) })
+	r.eachGenerator(func(file string, above int, generator *yaml.Node) { r.generator(file, above, generator, report) })
 }
 
-// eachGenerator calls use for each generator of Secrets, with the file and the folder that it is in.
-func (r *Repository) eachGenerator(use func(file, dir string, generator *yaml.Node)) {
+// eachGenerator calls use for each generator of Secrets, with the file that it is in and how many lines are above its document.
+func (r *Repository) eachGenerator(use func(file string, above int, generator *yaml.Node)) {
+	for _, n := range r.makers {
+		use(n.file, n.above, n.at)
+	}
 	for _, dir := range slices.Sorted(maps.Keys(r.kustomizations)) {
 		file := r.kustomizations[dir]
 		text, err := r.source.ReadFile(file)
@@ -79,19 +82,22 @@ func (r *Repository) eachGenerator(use func(file, dir string, generator *yaml.No
 			continue
 		}
 		for _, generator := range list.Content {
-			use(file, dir, generator)
+			use(file, 0, generator)
 		}
 	}
 }
 
-func (r *Repository) generator(file, dir string, generator *yaml.Node, report *Report) {
+func (r *Repository) generator(file string, above int, generator *yaml.Node, report *Report) {
 	name := "secretGenerator"
-	if _, value := entry(generator, "name"); value != nil {
-		name += " " + value.Value
+	_, metadata := entry(generator, "metadata") // of one that is a file of its own
+	for _, in := range []*yaml.Node{generator, metadata} {
+		if _, value := entry(in, "name"); value != nil {
+			name += " " + value.Value
+		}
 	}
 	add := func(line int, item, message string) {
 		report.Findings = append(report.Findings, Finding{
-			Kind: Plaintext, File: file, Line: line, Object: name, Item: item, Message: message, Advice: plaintextAdvice,
+			Kind: Plaintext, File: file, Line: above + line, Object: name, Item: item, Message: message, Advice: plaintextAdvice,
 		})
 	}
 	_, literals := entry(generator, "literals")
@@ -101,7 +107,7 @@ func (r *Repository) generator(file, dir string, generator *yaml.Node, report *R
 			add(literal.Line, key, "is in plain text")
 		}
 	}
-	for _, source := range inputs(dir, generator) {
+	for _, source := range inputs(path.Dir(file), generator) {
 		if slices.Contains(r.files, source.file) && !r.encrypted(source.file) {
 			add(source.line, source.item, "is in plain text in "+source.file)
 		}

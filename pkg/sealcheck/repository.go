@@ -36,7 +36,9 @@ type Repository struct {
 	// texts are those of the files that manifests were read of.
 	texts   map[string][]byte
 	secrets []node
-	fluxes  []*flux
+	// makers are generators of Secrets that are objects of their own.
+	makers []node
+	fluxes []*flux
 	// kustomizations are the files of kustomize, by their folders.
 	kustomizations map[string]string
 	others         map[schema.GroupKind][]*document
@@ -166,6 +168,8 @@ func (r *Repository) object(n node, content []byte) {
 	switch kind := version.WithKind(head.Kind).GroupKind(); kind {
 	case schema.GroupKind{Kind: "Secret"}:
 		r.secrets = append(r.secrets, node{&document{file: n.file, above: n.above, root: n.root, json: content}, n.at})
+	case schema.GroupKind{Kind: "SecretGenerator"}:
+		r.makers = append(r.makers, n)
 	case schema.GroupKind{Group: v1alpha1.GroupName, Kind: sealhealth.Kind}:
 		sealed := &Sealed{File: n.file, Line: n.above + n.at.Line, Object: &v1alpha1.SealedSecret{}, node: n}
 		if err := json.Unmarshal(content, sealed.Object); err != nil {
