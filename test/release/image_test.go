@@ -135,13 +135,7 @@ func TestTheImageRunsWithNothingButWhatIsInIt(t *testing.T) {
 		for flag, want := range map[string]string{"--version": "gitops-drift " + tag + " commit ", "--help": "-webhook-port"} {
 			cmd := exec.CommandContext(t.Context(), "/gitops-drift", flag)
 			cmd.Dir, cmd.Env = "/", []string{}
-			cmd.SysProcAttr = &syscall.SysProcAttr{
-				Chroot:      rootfs,
-				Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
-				UidMappings: []syscall.SysProcIDMap{{ContainerID: 65532, HostID: os.Getuid(), Size: 1}},
-				GidMappings: []syscall.SysProcIDMap{{ContainerID: 65532, HostID: os.Getgid(), Size: 1}},
-				Credential:  &syscall.Credential{Uid: 65532, Gid: 65532, NoSetGroups: true},
-			}
+			cmd.SysProcAttr = contained(rootfs)
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), want) {
 				t.Errorf("%s: %v\n%s", flag, err, out)
@@ -150,6 +144,19 @@ func TestTheImageRunsWithNothingButWhatIsInIt(t *testing.T) {
 		return
 	}
 	t.Fatalf("there is no image for %s", runtime.GOARCH)
+}
+
+// contained has a process see nothing but a folder, as the user of the image. Who is not root needs a user namespace for that.
+func contained(rootfs string) *syscall.SysProcAttr {
+	const nobody = 65532
+	a := &syscall.SysProcAttr{Chroot: rootfs, Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if os.Geteuid() != 0 {
+		a.Cloneflags = syscall.CLONE_NEWUSER
+		a.Credential.NoSetGroups = true
+		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Geteuid(), Size: 1}}
+		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getegid(), Size: 1}}
+	}
+	return a
 }
 
 func TestARegistryTakesTheImage(t *testing.T) {
