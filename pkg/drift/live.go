@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	identity "github.com/fluxcd/cli-utils/pkg/object"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -31,6 +30,8 @@ type liveObjects struct {
 	vouched func(ownership.Held, *unstructured.Unstructured) bool
 	mu      sync.Mutex
 	lists   map[place]*kindList
+	// listing are the lists under way. What is compared does not wait for the end of any.
+	listing sync.WaitGroup
 }
 
 // place is what a list is of: the objects of a kind in a namespace or, where that is empty, in the whole cluster.
@@ -39,33 +40,82 @@ type place struct {
 	namespace string
 }
 
+// kindList is a list that grows page by page, so that comparing goes on while the API server still lists. It may be used concurrently.
 type kindList struct {
 	once sync.Once
-	// done is set once the others are.
-	done    atomic.Bool
+
+	mu      sync.Mutex
 	objects map[desired.Key]listedObject
-	err     error
+	// done says that all have come, or with err that no more do.
+	done bool
+	err  error
+	// news is closed when more have come.
+	news chan struct{}
+}
+
+func newKindList() *kindList {
+	return &kindList{objects: map[desired.Key]listedObject{}, news: make(chan struct{})}
+}
+
+// grow adds objects.
+func (k *kindList) grow(objects map[desired.Key]listedObject) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	maps.Copy(k.objects, objects)
+	close(k.news)
+	k.news = make(chan struct{})
+}
+
+func (k *kindList) end(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.done, k.err = true, err
+	close(k.news)
+}
+
+// find returns an object as soon as it has come. That there is none, or with an error that nobody knows, it says once the list has ended.
+func (k *kindList) find(key desired.Key) (listedObject, bool, error) {
+	for {
+		k.mu.Lock()
+		object, ok := k.objects[key]
+		done, err, news := k.done, k.err, k.news
+		k.mu.Unlock()
+		if ok || done {
+			return object, ok, err
+		}
+		<-news
+	}
+}
+
+// all returns what has come once all have, else nil.
+func (k *kindList) all() map[desired.Key]listedObject {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.done || k.err != nil {
+		return nil
+	}
+	return k.objects
 }
 
 // get returns the live object, nil if there is none.
 func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	kind := l.read(ctx, place{kind: want.GroupVersionKind()})
-	if apierrors.IsForbidden(kind.err) && want.GetNamespace() != "" {
-		kind = l.read(ctx, place{want.GroupVersionKind(), want.GetNamespace()})
+	key := desired.KeyOf(want)
+	listed, ok, err := l.begin(ctx, place{kind: want.GroupVersionKind()}).find(key)
+	if !ok && apierrors.IsForbidden(err) && want.GetNamespace() != "" {
+		listed, ok, err = l.begin(ctx, place{want.GroupVersionKind(), want.GetNamespace()}).find(key)
 	}
-	if apimeta.IsNoMatchError(kind.err) || apierrors.IsNotFound(kind.err) {
+	switch {
+	case ok:
+		return listed.object()
+	case apimeta.IsNoMatchError(err) || apierrors.IsNotFound(err):
 		return nil, l.gone(want.GroupVersionKind())
-	}
-	if kind.err != nil && !apierrors.IsForbidden(kind.err) {
-		return nil, kind.err
-	}
-	if object, ok := kind.objects[desired.KeyOf(want)]; ok {
-		return object.object()
+	case err != nil && !apierrors.IsForbidden(err):
+		return nil, err
 	}
 	// An object that lost its labels is not missing; and who may not list a kind may still read single objects.
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(want.GroupVersionKind())
-	err := l.client.Get(ctx, client.ObjectKeyFromObject(want), object)
+	err = l.client.Get(ctx, client.ObjectKeyFromObject(want), object)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -75,19 +125,18 @@ func (l *liveObjects) get(ctx context.Context, want *unstructured.Unstructured) 
 	return object, nil
 }
 
-// read lists what is there, the first time that it is asked to.
-func (l *liveObjects) read(ctx context.Context, at place) *kindList {
+// begin lists what is there, the first time that it is asked to, and does not wait for it.
+func (l *liveObjects) begin(ctx context.Context, at place) *kindList {
 	list := l.list(at)
 	list.once.Do(func() {
-		list.objects, list.err = l.pages.list(ctx, at, l.label)
-		list.done.Store(true)
+		l.listing.Go(func() { list.end(l.pages.list(ctx, at, l.label, list.grow)) })
 	})
 	return list
 }
 
 // prefetch begins to list the kinds of which the owners note that they applied selected objects, so that this goes on
-// while the first of them are built. The function that it returns waits for the end.
-func (l *liveObjects) prefetch(ctx context.Context, owners []kustomizev1.Kustomization, selection Selection) func() {
+// while the first of them are built.
+func (l *liveObjects) prefetch(ctx context.Context, owners []kustomizev1.Kustomization, selection Selection) {
 	kinds := map[schema.GroupVersionKind]bool{}
 	for i := range owners {
 		inventory := owners[i].Status.Inventory
@@ -105,22 +154,14 @@ func (l *liveObjects) prefetch(ctx context.Context, owners []kustomizev1.Kustomi
 			kinds[id.GroupKind.WithVersion(entry.Version)] = true
 		}
 	}
-	var group sync.WaitGroup
 	for gvk := range kinds {
-		at := place{kind: gvk}
-		l.list(at) // begun, though the list itself is still to come
-		group.Go(func() { l.read(ctx, at) })
+		l.begin(ctx, place{kind: gvk})
 	}
-	return group.Wait
 }
 
 // listed are the objects of a place if they have been listed, else nil.
 func (l *liveObjects) listed(at place) map[desired.Key]listedObject {
-	list := l.list(at)
-	if !list.done.Load() || list.err != nil {
-		return nil
-	}
-	return list.objects
+	return l.list(at).all()
 }
 
 // begun reports whether somebody wants the objects of a place, or of its kind in the whole cluster, listed.
@@ -136,7 +177,7 @@ func (l *liveObjects) namespaces() []string {
 	defer l.mu.Unlock()
 	found := map[string]bool{}
 	for at, list := range l.lists {
-		if at.namespace != "" && list.done.Load() && list.err == nil {
+		if at.namespace != "" && list.all() != nil {
 			found[at.namespace] = true
 		}
 	}
@@ -166,7 +207,7 @@ func (l *liveObjects) list(at place) *kindList {
 		l.lists = map[place]*kindList{}
 	}
 	if l.lists[at] == nil {
-		l.lists[at] = &kindList{}
+		l.lists[at] = newKindList()
 	}
 	return l.lists[at]
 }

@@ -48,12 +48,13 @@ type listedObject struct {
 	text string
 }
 
-// list lists the objects of a place that carry a label.
-func (p *Pages) list(ctx context.Context, at place, label string) (map[desired.Key]listedObject, error) {
+// list lists the objects of a place that carry a label, and hands them over page by page; again from the first one where the API
+// server has forgotten in the middle what it was about to list.
+func (p *Pages) list(ctx context.Context, at place, label string, page func(map[desired.Key]listedObject)) error {
 	kind := at.kind
 	mapping, err := p.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	root := path.Join("/apis", kind.Group)
 	if kind.Group == "" {
@@ -63,33 +64,34 @@ func (p *Pages) list(ctx context.Context, at place, label string) (map[desired.K
 	if at.namespace != "" {
 		root = path.Join(root, "namespaces", at.namespace)
 	}
-	objects, next := map[desired.Key]listedObject{}, ""
+	next := ""
 	for {
 		answer := p.server.Get().AbsPath(root, mapping.Resource.Resource).
 			Param("labelSelector", label).Param("limit", strconv.Itoa(pageSize)).Param("continue", next).Do(ctx)
 		// It decodes what the API server says about an error, as Raw does not.
 		err := answer.Error()
 		if next != "" && apierrors.IsResourceExpired(err) {
-			return p.list(ctx, at, label)
+			return p.list(ctx, at, label, page)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		body, err := answer.Raw()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !gjson.ValidBytes(body) {
-			return nil, fmt.Errorf("the API server's list of %s is no JSON", mapping.Resource.Resource)
+			return fmt.Errorf("the API server's list of %s is no JSON", mapping.Resource.Resource)
 		}
-		page := gjson.ParseBytes(body)
-		page.Get("items").ForEach(func(_, item gjson.Result) bool {
+		list, objects := gjson.ParseBytes(body), map[desired.Key]listedObject{}
+		list.Get("items").ForEach(func(_, item gjson.Result) bool {
 			key := desired.Key{Group: kind.Group, Kind: kind.Kind, Namespace: item.Get("metadata.namespace").Str, Name: item.Get("metadata.name").Str}
 			objects[key] = listedObject{kind, item.Raw}
 			return true
 		})
-		if next = page.Get("metadata.continue").Str; next == "" {
-			return objects, nil
+		page(objects)
+		if next = list.Get("metadata.continue").Str; next == "" {
+			return nil
 		}
 	}
 }

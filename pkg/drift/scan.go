@@ -181,7 +181,7 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 	kinds := sync.OnceValues(func() ([]servedKind, error) { return s.kinds(selection) })
 	searchedAhead := func() {}
 	if !selection.OwnersOnly {
-		defer live.prefetch(ctx, owners.kustomizations, selection)()
+		live.prefetch(ctx, owners.kustomizations, selection)
 		searchedAhead = s.searchAhead(ctx, searches, kinds, len(owners.releases), selection)
 		defer searchedAhead()
 	}
@@ -193,6 +193,8 @@ func (s *Scanner) Scan(ctx context.Context, selection Selection) (result *Result
 		owner := ownership.Owner{Kind: ownership.Kustomization, Namespace: ks.Namespace, Name: ks.Name}
 		return s.owner(ctx, builder, ks, owner, live, selection, known)
 	})...)
+	live.listing.Wait()
+	releases.listing.Wait()
 	s.locateReleases(ctx, builder, result.Owners, owners.releases, known)
 	if len(searches) > 0 {
 		searchedAhead()
