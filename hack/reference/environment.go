@@ -32,7 +32,7 @@ func Variables() []Variable {
 		{"EDITOR", []string{Seal}, "the editor of `edit`, where KUBE_EDITOR names none", false},
 		{"GIT_DIR", []string{Seal}, "with GIT_INDEX_FILE, where git runs `check --staged` as a hook: the repository and the index that is to be committed", false},
 		{"GIT_INDEX_FILE", []string{Seal}, "see GIT_DIR", false},
-		{"GOGC", []string{Controller}, "how much garbage there may be, in percent of what is in use, before it is collected; 50 unless it is set", false},
+		{"GOGC", []string{Drift, Controller}, "how much garbage there may be, in percent of what is in use, before it is collected; unless it is set, 50 for the controller and 200 for the plugin", false},
 		{"GOMEMLIMIT", []string{Controller}, "the memory that is not to be exceeded; the manifests set it to the container's limit", true},
 		{"KUBECONFIG", append([]string{Controller}, plugins...), "the kubeconfig, as kubectl reads it; of the controller one file, where it does not run in a Pod", true},
 		{"KUBERNETES_SERVICE_HOST", append([]string{Controller}, plugins...), "the API server of the Pod that it runs in; the plugins use it where there is no kubeconfig", false},
